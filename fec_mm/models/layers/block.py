@@ -1,0 +1,61 @@
+"""One block of a clustering stage."""
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from mmcv.cnn.bricks import DropPath
+from torch import Tensor, nn
+
+from .cluster_encode import ClusterEncode
+from .norm import GroupNorm
+
+
+class MLP(nn.Module):
+    """Two linear layers with a GELU between them, B×H×W×C → B×H×W×C."""
+
+    def __init__(self, dim: int, hidden_dim: int) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(dim, hidden_dim)
+        self.fc2 = nn.Linear(hidden_dim, dim)
+        for layer in (self.fc1, self.fc2):
+            nn.init.trunc_normal_(layer.weight, std=0.02)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, x: Tensor, scale: Tensor | None = None) -> Tensor:
+        """`scale`, one number per channel, multiplies the output."""
+        weight, bias = self.fc2.weight, self.fc2.bias
+        if scale is not None:
+            weight, bias = weight * scale[:, None], bias * scale
+        return F.linear(F.gelu(self.fc1(x)), weight, bias)
+
+
+class ClusterBlock(nn.Module):
+    """x + ls₁ ⊙ Encode(GN(x)), then x + ls₂ ⊙ MLP(GN(x)), B×H×W×C → B×H×W×C.
+
+    Args:
+        mixer: The encoding layer.
+        dim: Channels.
+        mlp_ratio: Hidden channels of the MLP over channels.
+        drop_path: Probability that an image skips a branch in training.
+        layer_scale: Initial ls₁ and ls₂.
+    """
+
+    def __init__(self, mixer: ClusterEncode, dim: int, mlp_ratio: float, drop_path: float, layer_scale: float) -> None:
+        super().__init__()
+        self.norm1 = GroupNorm(dim)
+        self.mixer = mixer
+        self.norm2 = GroupNorm(dim)
+        self.mlp = MLP(dim, int(dim * mlp_ratio))
+        self.layer_scale1 = nn.Parameter(torch.full((dim, ), layer_scale))
+        self.layer_scale2 = nn.Parameter(torch.full((dim, ), layer_scale))
+        self.drop_path = DropPath(drop_path) if drop_path else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + self.drop_path(self._scaled(self.mixer, self.norm1(x), self.layer_scale1))
+        return x + self.drop_path(self._scaled(self.mlp, self.norm2(x), self.layer_scale2))
+
+    def _scaled(self, branch: nn.Module, x: Tensor, scale: Tensor) -> Tensor:
+        """ls ⊙ branch(x), the scale folded into the branch's last projection where its product keeps its precision."""
+        if torch.is_autocast_enabled(x.device.type) or scale.dtype in (torch.float16, torch.bfloat16):
+            return branch(x) * scale
+        return branch(x, scale)

@@ -1,0 +1,62 @@
+"""Which center each position belongs to: an exact argmax that never holds all scores.
+
+Shapes: G groups (images × regions), N positions, C channels, e heads, M centers per head.
+"""
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+# Centers that are compared vector-wise before the winner's block is searched: argmax costs several times an amax.
+BLOCK = 64
+
+
+def tile_size(device: torch.device) -> int:
+    """Scores computed at once: as many as a CPU's caches hold; elsewhere enough to fill the device, at 128 MiB."""
+    return 1 << (20 if device.type == 'cpu' else 25)
+
+
+@torch.no_grad()
+def assign(x: Tensor, queries: Tensor, bias: Tensor) -> Tensor:
+    """argmax over m of queries[g, h, m] · x[g, n] + bias[g, h, m], the first one at a tie.
+
+    Args:
+        x: G×N×C.
+        queries: G×e×M×C.
+        bias: G×e×M; −inf excludes a center.
+
+    Returns:
+        G×N×e, int64. No gradient: the choice has none.
+    """
+    G, N, C = x.shape
+    heads, M = queries.shape[1:3]
+    blocked = M > 2 * BLOCK
+    if blocked:
+        # The bias as one more channel, so that a tile is one matrix product and nothing else.
+        x = torch.cat([x, torch.ones_like(x[..., :1])], -1)
+        queries = torch.cat([queries, bias[..., None]], -1)
+        fill = queries.new_zeros(G, heads, -M % BLOCK, C + 1)
+        fill[..., C] = -float('inf')
+        queries = torch.cat([queries, fill], 2)
+    keys = queries.flatten(1, 2).transpose(1, 2).contiguous()
+    bias = bias.flatten(1)[:, None]
+
+    def best(g: slice, n: slice) -> Tensor:
+        if not blocked:
+            score = torch.baddbmm(bias[g], x[g, n], keys[g])
+            return score.view(*score.shape[:2], heads, M).max(-1)[1]
+        score = torch.bmm(x[g, n], keys[g])
+        score = score.view(*score.shape[:2], heads, -1, BLOCK)
+        block = score.amax(-1).max(-1, keepdim=True)[1]
+        inside = score.gather(3, block[..., None].expand(*block.shape, BLOCK)).squeeze(3).max(-1)[1]
+        return block.squeeze(3) * BLOCK + inside
+
+    tile = tile_size(x.device)
+    row = keys.shape[2]
+    if N * row <= tile:
+        step = max(1, tile // (N * row))
+        return torch.cat([best(slice(g, g + step), slice(None)) for g in range(0, G, step)])
+    step = max(1, tile // row)
+    return torch.stack([
+        torch.cat([best(slice(g, g + 1), slice(n, n + step))[0] for n in range(0, N, step)]) for g in range(G)
+    ])

@@ -1,0 +1,136 @@
+"""FEC's clustering-based feature encoding and pooling (section 3.2 of the paper), exactly, without its large tensors.
+
+Values enter only through sums over clusters, so the inputs are summed, and the value and output projections are applied to the
+representatives instead of to all positions. The argmax has no gradient, so it is found first, and the similarity is computed
+for the chosen pairs alone. `fec_mm.ops.reference` has the same functions step by step.
+
+Shapes: B images, H×W positions, C channels, e heads of D channels, r×r regions of N positions and m×m = M centers each,
+G = B·r·r.
+"""
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .assign import assign
+from .members import Indexed, OneHot, one_hot_is_faster
+from .regions import average_centers, average_pairs, from_regions, pooled_ids, raster_ids, to_regions, valid_positions
+
+EPS = 1e-12  # of torch.nn.functional.normalize
+
+
+def encode(x: Tensor, f_weight: Tensor, f_bias: Tensor, v_weight: Tensor, v_bias: Tensor, proj_weight: Tensor,
+           proj_bias: Tensor, alpha: Tensor, beta: Tensor, *, heads: int, centers: int, regions: int = 1,
+           weighting: str = 'count') -> tuple[Tensor, Tensor]:
+    """Clustering-based feature encoding.
+
+    Args:
+        x: B×H×W×C, any H and W.
+        f_weight, f_bias, v_weight, v_bias: Projections to features and values, (e·D)×C and e·D.
+        proj_weight, proj_bias: Output projection, C'×(e·D) and C'.
+        alpha, beta: Scale and shift of the cosine, one element each; alpha may be negative.
+        heads: e.
+        centers: m, centers per side and region.
+        regions: r, regions per side that are clustered independently.
+        weighting: How positions count in their representative: 'count' (FEC, all alike) or 'similarity' (Context Cluster).
+
+    Returns:
+        The encoded map, B×H×W×C', and the assignments, B×e×H×W int64, in raster order over the map's (r·m)×(r·m) centers.
+    """
+    B, H, W, _ = x.shape
+    M = centers**2
+    with torch.autocast(x.device.type, enabled=False):
+        means, filled = average_centers(_full(x), regions, centers)
+        center = F.linear(means, _full(f_weight), _full(f_bias)).unflatten(-1, (heads, -1)).transpose(1, 2)
+        center = F.normalize(center, dim=-1, eps=EPS)
+    x = to_regions(x, regions)
+    h, w = x.shape[1:3]
+    x = x.flatten(1, 2)
+    f = F.linear(x, f_weight, f_bias).unflatten(-1, (heads, -1))
+    # Similarities, sums and counts in float32 whatever the surroundings: a cluster's sum overflows float16.
+    with torch.autocast(x.device.type, enabled=False):
+        x, f, alpha, beta = _full(x), _full(f), _full(alpha), _full(beta)
+        # c·f_n = (W_fᵀ c)·x_n + c·b: the scores of all heads in one product.
+        queries = torch.einsum('gemd,edc->gemc', center, _full(f_weight).unflatten(0, (heads, -1)))
+        offsets = torch.einsum('gemd,ed->gem', center, _full(f_bias).unflatten(0, (heads, -1)))
+        # The sigmoid is monotonic: the best center has the largest or, where alpha is negative, the smallest cosine.
+        sign = alpha.detach().sign()
+        excluded = torch.zeros_like(offsets) if filled is None else _excluded(filled, offsets)
+        members: OneHot | Indexed
+        if one_hot_is_faster(heads, M):
+            score = torch.baddbmm(offsets.flatten(1)[:, None], x, queries.flatten(1, 2).transpose(1, 2))
+            score = score.unflatten(-1, (heads, M))
+            signed = score.detach() * sign
+            index = (signed if filled is None else signed + excluded[:, None]).max(-1)[1]
+            members = OneHot(index, M, x.dtype)
+            dot = members.own(score)
+        else:
+            index = assign(x, queries * sign, offsets * sign + excluded)
+            members = Indexed(index, M)
+            dot = members.dot(f, center)
+        # The position's norm, which does not change the choice, for the chosen pairs only.
+        cosine = dot / torch.linalg.vector_norm(f, dim=-1).clamp(min=EPS)
+        similarity = torch.sigmoid(beta + alpha * cosine)
+        weight = similarity if weighting == 'similarity' else None
+        if regions > 1:
+            valid = valid_positions((H, W), regions, (h, w), x.device).to(x.dtype).repeat(B, 1)[..., None]
+            weight = valid.expand_as(similarity) if weight is None else weight * valid
+        sums, counts = members.sum(x, weight)
+        table = _per_head((means[:, None] + sums) / (1 + counts[..., None]), v_weight, v_bias, proj_weight)
+    y = members.dispatch(table.to(f_weight.dtype), similarity.to(f_weight.dtype)) + proj_bias
+    ids = raster_ids(index.unflatten(1, (h, w)), regions, (centers, centers))
+    return (from_regions(y.unflatten(1, (h, w)), regions, (H, W)),
+            from_regions(ids, regions, (H, W)).permute(0, 3, 1, 2))
+
+
+def pool(x: Tensor, f_weight: Tensor, f_bias: Tensor, v_weight: Tensor, v_bias: Tensor, *,
+         regions: int = 1) -> tuple[Tensor, Tensor]:
+    """Clustering-based feature pooling: the representatives of ceil(H/2)×ceil(W/2) centers.
+
+    The similarity does not enter the value: `f_weight` and `f_bias` receive no gradient.
+
+    Args:
+        x: B×H×W×C, any H and W.
+        f_weight, f_bias, v_weight, v_bias: Projections to features and values, C'×C and C'.
+        regions: r, regions per side that are clustered independently.
+
+    Returns:
+        The representatives as a map, B×ceil(H/2)×ceil(W/2)×C', and the assignments, B×1×H×W int64, as raster positions in it.
+    """
+    B, H, W, _ = x.shape
+    with torch.autocast(x.device.type, enabled=False):
+        x = to_regions(_full(x), regions, multiple=2)
+        h, w = x.shape[1:3]
+        valid = valid_positions((H, W), regions, (h, w), x.device).repeat(B, 1)
+        means, filled = average_pairs(x, valid.view(-1, h, w))
+        x = x.flatten(1, 2)
+        with torch.no_grad():
+            center = F.normalize(F.linear(means, _full(f_weight), _full(f_bias)), dim=-1, eps=EPS)
+            queries, offsets = center @ _full(f_weight), center @ _full(f_bias)
+            offsets = offsets.masked_fill(~filled, -float('inf'))
+            index = assign(x, queries[:, None], offsets[:, None])
+        sums, counts = Indexed(index, means.shape[1]).sum(x, valid.to(x.dtype)[..., None])
+        rep = (means + sums[:, 0]) / (1 + counts[:, 0, :, None])
+    rows, cols = (H + 1) // 2, (W + 1) // 2
+    rep = from_regions(rep.unflatten(1, (h // 2, w // 2)), regions, (rows, cols))
+    ids = pooled_ids(index.unflatten(1, (h, w)), regions, (h, w), cols)
+    return F.linear(rep.to(v_weight.dtype), v_weight, v_bias), from_regions(ids, regions, (H, W)).permute(0, 3, 1, 2)
+
+
+def _full(x: Tensor) -> Tensor:
+    """At least float32."""
+    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+
+
+def _excluded(filled: Tensor, like: Tensor) -> Tensor:
+    """What to add to scores (like: G×e×M) so that centers without positions, (r·r)×M, are never chosen."""
+    return torch.zeros_like(like).masked_fill(~filled.repeat(like.shape[0] // filled.shape[0], 1)[:, None], -float('inf'))
+
+
+def _per_head(means: Tensor, v_weight: Tensor, v_bias: Tensor, proj_weight: Tensor) -> Tensor:
+    """Value and output projection of the representatives, G×e×M×C → G×e×M×C', each head with its own rows and columns."""
+    heads = means.shape[1]
+    values = torch.einsum('gemc,edc->gemd', means, _full(v_weight).unflatten(0, (heads, -1)))
+    values = values + _full(v_bias).view(heads, 1, -1)
+    return torch.einsum('gemd,ked->gemk', values, _full(proj_weight).unflatten(1, (heads, -1)))

@@ -1,0 +1,81 @@
+"""Who belongs to whom: sums over clusters and their inverse, as one-hot matrix products or as scatters and gathers.
+
+Shapes: G groups (images × regions), N positions, C or D channels, e heads, M centers per head.
+"""
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def one_hot_is_faster(heads: int, centers: int) -> bool:
+    """The one place that decides between the two forms, by size and not by device.
+
+    Products with one-hot matrices cost e·M per position and channel, but run at the speed of matrix products, and export to
+    plain operators; scatters and gathers cost e, at the speed of memory. The limit was measured on CPUs. Both forms are
+    deterministic on CUDA under `torch.use_deterministic_algorithms`.
+    """
+    return torch.compiler.is_exporting() or heads * centers <= 128
+
+
+class OneHot:
+    """Assignments as a G×N×e×M matrix of zeros and ones.
+
+    Args:
+        index: G×N×e, int64, below M.
+    """
+
+    def __init__(self, index: Tensor, centers: int, dtype: torch.dtype) -> None:
+        self.matrix = (index[..., None] == torch.arange(centers, device=index.device)).to(dtype)
+
+    def own(self, score: Tensor) -> Tensor:
+        """Each position's entry for its own center: G×N×e×M → G×N×e."""
+        return (score * self.matrix).sum(-1)
+
+    def sum(self, x: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Σ weight·x and Σ weight over each cluster: G×N×C, G×N×e (None: ones) → G×e×M×C, G×e×M."""
+        chosen = self.matrix if weight is None else self.matrix * weight[..., None]
+        sums = chosen.flatten(2).transpose(1, 2) @ x
+        return sums.unflatten(1, chosen.shape[2:]), chosen.sum(1)
+
+    def dispatch(self, table: Tensor, weight: Tensor) -> Tensor:
+        """Σ over heads of weight · own center's row: G×e×M×C, G×N×e → G×N×C."""
+        return (self.matrix * weight[..., None]).flatten(2) @ table.flatten(1, 2)
+
+
+class Indexed:
+    """Assignments as row numbers into tables of all groups' centers; arguments as in `OneHot`."""
+
+    def __init__(self, index: Tensor, centers: int) -> None:
+        self.shape = index.shape[0], centers
+        group = torch.arange(index.shape[0], device=index.device)[:, None, None] * centers
+        self.rows = (index + group).flatten(0, 1).t()  # e×(G·N)
+
+    def dot(self, f: Tensor, table: Tensor) -> Tensor:
+        """The product of each position with its own center: G×N×e×D, G×e×M×D → G×N×e."""
+        flat = table.transpose(0, 1).flatten(1, 2)
+        own = torch.stack([flat[h].index_select(0, row) for h, row in enumerate(self.rows)], 1)
+        return (own.view_as(f) * f).sum(-1)
+
+    def sum(self, x: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Σ weight·x and Σ weight over each cluster: G×N×C, G×N×e (None: ones) → G×e×M×C, G×e×M."""
+        flat = x.flatten(0, 1)
+        sums, counts = [], []
+        for h, row in enumerate(self.rows):
+            share = flat.new_ones(len(flat)) if weight is None else weight[..., h].flatten()
+            part = flat if weight is None else flat * share[:, None]
+            sums.append(self._zeros(flat, flat.shape[1]).index_add(0, row, part).unflatten(0, self.shape))
+            counts.append(self._zeros(flat).index_add(0, row, share).unflatten(0, self.shape))
+        return torch.stack(sums, 1), torch.stack(counts, 1)
+
+    def dispatch(self, table: Tensor, weight: Tensor) -> Tensor:
+        """Σ over heads of weight · own center's row: G×e×M×C, G×N×e → G×N×C."""
+        G, e, M, _ = table.shape
+        head = torch.arange(e, device=table.device) * (G * M)
+        y = F.embedding_bag(self.rows.t() + head, table.transpose(0, 1).flatten(0, 2), mode='sum',
+                            per_sample_weights=weight.flatten(0, 1))
+        return y.unflatten(0, (G, -1))
+
+    def _zeros(self, like: Tensor, *channels: int) -> Tensor:
+        return like.new_zeros(self.shape[0] * self.shape[1], *channels)

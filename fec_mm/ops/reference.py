@@ -1,0 +1,90 @@
+"""FEC's clustering transcribed step by step from the paper (section 3.2): the yardstick of `fec_mm.ops.clustering`.
+
+It builds score matrices and masks of M×N and products of M×N×D, which is gigabytes per image at detection resolution. It is
+here for tests and benchmarks.
+
+Shapes: B images, H×W positions, C channels, e heads of D channels, r×r regions of N positions and m×m = M centers each,
+G = B·r·r.
+"""
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .regions import from_regions, pooled_ids, raster_ids, to_regions, valid_positions
+
+
+def _split(x: Tensor, regions: int, heads: int, multiple: int = 1) -> Tensor:
+    """B×H×W×(e·D) → (G·e)×D×h×w."""
+    x = to_regions(x, regions, multiple)
+    G, h, w, _ = x.shape
+    return x.reshape(G, h, w, heads, -1).permute(0, 3, 4, 1, 2).reshape(G * heads, -1, h, w)
+
+
+def _centers(x: Tensor, size: tuple[int, int], valid: Tensor) -> tuple[Tensor, Tensor]:
+    """Adaptive average pooling over the valid positions: G×D×h×w → G×M×D, and G×M whether a center has any."""
+    share = F.adaptive_avg_pool2d(valid, size)
+    mean = F.adaptive_avg_pool2d(x * valid, size) / share.masked_fill(share == 0, 1)
+    return mean.flatten(2).transpose(1, 2), share.flatten(1) > 0
+
+
+def _cluster(f: Tensor, v: Tensor, size: tuple[int, int], valid: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Features and values as G×N×D, the value centers G×M×D, and the cosine G×M×N, below −1 for centers without positions."""
+    center_f, filled = _centers(f, size, valid)
+    center_v, _ = _centers(v, size, valid)
+    f, v = f.flatten(2).transpose(1, 2), v.flatten(2).transpose(1, 2)
+    cosine = F.normalize(center_f, dim=-1) @ F.normalize(f, dim=-1).transpose(1, 2)
+    return v, center_v, cosine, filled
+
+
+def _chosen(score: Tensor, filled: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+    """The index of each position's best center, G×N, and the assignment as a G×M×N mask without padding."""
+    index = score.masked_fill(~filled[..., None], -float('inf')).argmax(1)
+    mask = torch.zeros_like(score).scatter_(1, index[:, None], 1)
+    return index, mask * valid.flatten(1)[:, None]
+
+
+def _valid(size: tuple[int, int], regions: int, padded: tuple[int, int], like: Tensor, heads: int) -> Tensor:
+    """1 for positions and 0 for padding, (G·e)×1×h×w."""
+    valid = valid_positions(size, regions, padded, like.device).to(like.dtype)
+    return valid.repeat(like.shape[0] // heads // regions**2, 1).repeat_interleave(heads, 0).view(-1, 1, *padded)
+
+
+def encode(x: Tensor, f_weight: Tensor, f_bias: Tensor, v_weight: Tensor, v_bias: Tensor, proj_weight: Tensor,
+           proj_bias: Tensor, alpha: Tensor, beta: Tensor, *, heads: int, centers: int, regions: int = 1,
+           weighting: str = 'count') -> tuple[Tensor, Tensor]:
+    """Clustering-based feature encoding; see `fec_mm.ops.encode`."""
+    B, H, W, _ = x.shape
+    f = _split(F.linear(x, f_weight, f_bias), regions, heads)
+    v = _split(F.linear(x, v_weight, v_bias), regions, heads)
+    h, w = f.shape[2:]
+    valid = _valid((H, W), regions, (h, w), f, heads)
+    v, center_v, cosine, filled = _cluster(f, v, (centers, centers), valid)
+    similarity = torch.sigmoid(beta + alpha * cosine)
+    index, mask = _chosen(similarity, filled, valid)
+    chosen = similarity * mask
+    weight = mask if weighting == 'count' else chosen
+    total = (weight[..., None] * v[:, None]).sum(2)
+    representatives = (center_v + total) / (1 + weight.sum(2, keepdim=True))
+    y = (chosen[..., None] * representatives[:, :, None]).sum(1)
+    y = y.reshape(-1, heads, h, w, y.shape[-1]).permute(0, 2, 3, 1, 4).flatten(3)
+    y = F.linear(from_regions(y, regions, (H, W)), proj_weight, proj_bias)
+    ids = raster_ids(index.view(-1, heads, h, w).permute(0, 2, 3, 1), regions, (centers, centers))
+    return y, from_regions(ids, regions, (H, W)).permute(0, 3, 1, 2)
+
+
+def pool(x: Tensor, f_weight: Tensor, f_bias: Tensor, v_weight: Tensor, v_bias: Tensor, *,
+         regions: int = 1) -> tuple[Tensor, Tensor]:
+    """Clustering-based feature pooling; see `fec_mm.ops.pool`."""
+    B, H, W, _ = x.shape
+    f = _split(F.linear(x, f_weight, f_bias), regions, 1, multiple=2)
+    v = _split(F.linear(x, v_weight, v_bias), regions, 1, multiple=2)
+    h, w = f.shape[2:]
+    valid = _valid((H, W), regions, (h, w), f, 1)
+    v, center_v, cosine, filled = _cluster(f, v, (h // 2, w // 2), valid)
+    index, mask = _chosen(cosine, filled, valid)
+    representatives = (center_v + mask @ v) / (1 + mask.sum(2, keepdim=True))
+    rows, cols = (H + 1) // 2, (W + 1) // 2
+    pooled = from_regions(representatives.reshape(-1, h // 2, w // 2, v.shape[-1]), regions, (rows, cols))
+    return pooled, from_regions(pooled_ids(index.view(-1, h, w, 1), regions, (h, w), cols), regions, (H, W))[..., 0][:, None]

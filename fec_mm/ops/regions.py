@@ -1,0 +1,124 @@
+"""Cutting maps into regions and averaging them into centers.
+
+Shapes: B images, H×W positions, C channels, r×r regions of h×w positions each (h = ceil(H/r), w = ceil(W/r)), m×m centers in
+each region. Regions of a map whose sides r does not divide are completed at the bottom and on the right by padding, which
+has weight zero in every mean, sum and count.
+"""
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def to_regions(x: Tensor, regions: int, multiple: int = 1) -> Tensor:
+    """B×H×W×C → (B·r·r)×h×w×C, with h and w multiples of `multiple`; padded positions are zero."""
+    if regions == 1 and multiple == 1:
+        return x
+    B, H, W, C = x.shape
+    step = regions * multiple
+    # An exported graph must keep the padding whatever the size it was traced with.
+    if torch.compiler.is_exporting() or H % step or W % step:
+        x = F.pad(x, (0, 0, 0, -W % step, 0, -H % step))
+    if regions == 1:
+        return x
+    h, w = x.shape[1] // regions, x.shape[2] // regions
+    x = x.reshape(B, regions, h, regions, w, C).transpose(2, 3)
+    return x.reshape(B * regions * regions, h, w, C)
+
+
+def from_regions(x: Tensor, regions: int, size: tuple[int, int]) -> Tensor:
+    """(B·r·r)×h×w×C → B×H×W×C: the inverse of `to_regions`, cropped to `size`."""
+    if regions > 1:
+        G, h, w, C = x.shape
+        x = x.reshape(G // regions**2, regions, regions, h, w, C).transpose(2, 3)
+        x = x.reshape(G // regions**2, regions * h, regions * w, C)
+    return x[:, :size[0], :size[1]]
+
+
+def valid_positions(size: tuple[int, int], regions: int, padded: tuple[int, int], device: torch.device) -> Tensor:
+    """Which positions are not padding, as (r·r)×(h·w) booleans.
+
+    Args:
+        size: (H, W) of the map.
+        padded: (h, w) of one region.
+    """
+    rows, cols = (torch.arange(regions * p, device=device).view(regions, p) < s for s, p in zip(size, padded))
+    return (rows[:, None, :, None] & cols[None, :, None, :]).reshape(regions**2, padded[0] * padded[1])
+
+
+def pooling_matrix(length: int, regions: int, centers: int, like: Tensor) -> Tensor:
+    """One side of adaptive average pooling inside each region, as a (r·m)×length matrix with the dtype and device of `like`; rows sum to one.
+
+    The bins are those of `torch.nn.functional.adaptive_avg_pool2d`, which overlap where m does not divide h and repeat
+    positions where m > h. A bin with nothing but padding is a row of zeros. As a matrix product the pooling is
+    deterministic on every device, and exports with dynamic sizes.
+    """
+    side = (length + regions - 1) // regions
+    device = like.device
+    center = torch.arange(centers, device=device)
+    offset = torch.arange(regions, device=device)[:, None] * side
+    start = (offset + center * side // centers).flatten()[:, None]
+    stop = (offset + ((center + 1) * side + centers - 1) // centers).flatten()[:, None]
+    position = torch.arange(length, device=device)
+    member = ((position >= start) & (position < stop)).to(like.dtype)
+    return member / member.sum(1, keepdim=True).clamp(min=1)
+
+
+def average_centers(x: Tensor, regions: int, centers: int) -> tuple[Tensor, Tensor | None]:
+    """Adaptive average pooling of each region to m×m.
+
+    Returns:
+        The means, (B·r·r)×M×C, and which centers have positions at all, (r·r)×M, or None where all must have.
+    """
+    B, H, W, C = x.shape
+    rows = pooling_matrix(H, regions, centers, x)
+    cols = pooling_matrix(W, regions, centers, x)
+    y = (rows @ x.reshape(B, H, W * C)).reshape(B, regions * centers, W, C)
+    y = cols @ y
+    if regions == 1:
+        return y.reshape(B, centers**2, C), None
+    y = y.reshape(B, regions, centers, regions, centers, C).transpose(2, 3)
+    filled = (rows.sum(1) > 0).view(regions, 1, centers, 1) & (cols.sum(1) > 0).view(1, regions, 1, centers)
+    return y.reshape(B * regions**2, centers**2, C), filled.reshape(regions**2, centers**2)
+
+
+def average_pairs(x: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+    """The mean of the valid positions of each 2×2 square.
+
+    Args:
+        x: G×h×w×C with even h and w, zero where it is padding.
+        valid: G×h×w booleans, false where it is padding.
+
+    Returns:
+        The means, G×M×C with M = h·w/4, and which of them have positions at all, G×M.
+    """
+    def squares(t: Tensor) -> Tensor:
+        return t.unflatten(2, (-1, 2)).unflatten(1, (-1, 2)).sum((2, 4)).flatten(1, 2)
+
+    count = squares(valid.to(x.dtype)[..., None])
+    return squares(x) / count.clamp(min=1), count[..., 0] > 0
+
+
+def raster_ids(index: Tensor, regions: int, centers: tuple[int, int]) -> Tensor:
+    """Center numbers within each region → numbers in raster order over the whole map's (r·m)×(r·m') centers.
+
+    Args:
+        index: (B·r·r)×…, int64.
+        centers: (m, m') centers per region and side.
+    """
+    if regions == 1:
+        return index
+    m, n = centers
+    region = torch.arange(regions**2, device=index.device).repeat(index.shape[0] // regions**2)
+    region = region.view(-1, *[1] * (index.dim() - 1))
+    row = region // regions * m + index // n
+    col = region % regions * n + index % n
+    return row * (regions * n) + col
+
+def pooled_ids(index: Tensor, regions: int, padded: tuple[int, int], cols: int) -> Tensor:
+    """Center numbers within each region → raster positions in the pooled map, which is cropped to `cols` columns."""
+    centers = padded[0] // 2, padded[1] // 2
+    ids = raster_ids(index, regions, centers)
+    wide = regions * centers[1]
+    return ids // wide * cols + ids % wide

@@ -1,0 +1,15 @@
+"""The registries of fec_mm, children of mmengine's.
+
+mmengine imports this module by itself when a config of any toolbox says `type='fec_mm.…'`, and the modules at `locations` when
+a registry is first asked.
+"""
+from mmengine.registry import HOOKS as MMENGINE_HOOKS
+from mmengine.registry import MODELS as MMENGINE_MODELS
+from mmengine.registry import Registry
+
+from . import compat
+
+compat.apply()
+
+MODELS = Registry('model', parent=MMENGINE_MODELS, scope='fec_mm', locations=['fec_mm.models'])
+HOOKS = Registry('hook', parent=MMENGINE_HOOKS, scope='fec_mm', locations=['fec_mm.engine'])

@@ -1,0 +1,38 @@
+"""Packaging of fec_mm: pure Python, ranges only.
+
+The OpenMMLab packages are extras and not requirements, because forks provide the same import names under other
+distribution names (`onedl-mmcv` is imported as `mmcv`), and because a cluster's own torch and mmcv must stay untouched.
+"""
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+VERSION = re.search(r"__version__ = '(.+)'", (HERE / 'fec_mm/__init__.py').read_text())[1]
+
+EXTRAS = {
+    'openmmlab': [
+        'mmengine>=0.10.3,<1', 'mmcv>=2.0.0rc4,<2.2', 'mmdet>=3.1,<4', 'mmsegmentation>=1.1,<2', 'mmpretrain>=1.0,<2',
+        'torchvision', 'setuptools<81', 'ftfy', 'regex'
+    ],
+    'onedl': ['onedl-mmengine', 'onedl-mmcv', 'onedl-mmdetection', 'onedl-mmsegmentation', 'onedl-mmpretrain'],
+    'quickstart': ['mlxtend>=0.23', 'scikit-image>=0.22', 'scikit-learn>=1.3'],
+    'visualization': ['matplotlib>=3.7'],
+    'export': ['onnx', 'onnxscript', 'onnxruntime'],
+    'test': ['pytest', 'hypothesis'],
+}
+
+setup(
+    name='fec_mm',
+    version=VERSION,
+    description='FEC clustering backbones for mmpretrain, mmdet and mmseg',
+    long_description=(HERE / 'README.md').read_text(encoding='utf-8'),
+    long_description_content_type='text/markdown',
+    license='Apache-2.0',
+    packages=find_packages(include=['fec_mm', 'fec_mm.*']),
+    package_data={'fec_mm': ['py.typed']},
+    python_requires='>=3.9',
+    install_requires=['torch>=2.1', 'numpy>=1.24'],
+    extras_require=EXTRAS,
+)
