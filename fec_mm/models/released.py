@@ -1,8 +1,12 @@
 """Checkpoints of the papers' authors: which model they are, and their keys in our names."""
 from __future__ import annotations
 
+import argparse
+import contextlib
+import pickle
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -11,17 +15,17 @@ from torch import Tensor
 from .backbones import FEC, ContextCluster
 from .backbones.cluster_backbone import ClusterBackbone
 
-RULES = [
-    (r'patch_embed\.proj\.', 'stem.proj.'),
-    (r'network\.([0246])\.(\d+)\.token_mixer\.sim_(alpha|beta)$', lambda m: f'stages.{int(m[1]) // 2}.{m[2]}.mixer.{m[3]}'),
-    (r'network\.([0246])\.(\d+)\.token_mixer\.', lambda m: f'stages.{int(m[1]) // 2}.{m[2]}.mixer.'),
-    (r'network\.([0246])\.(\d+)\.layer_scale_([12])$', lambda m: f'stages.{int(m[1]) // 2}.{m[2]}.layer_scale{m[3]}'),
-    (r'network\.([0246])\.(\d+)\.', lambda m: f'stages.{int(m[1]) // 2}.{m[2]}.'),
-    (r'network\.([135])\.norm2\.', lambda m: f'downsamples.{int(m[1]) // 2}.norm.'),
-    (r'network\.([135])\.proj\.', lambda m: f'downsamples.{int(m[1]) // 2}.'),
-    (r'network\.([135])\.conv_', lambda m: f'downsamples.{int(m[1]) // 2}.'),
-    (r'norm([0246])\.', lambda m: f'norm{int(m[1]) // 2}.'),
-    (r'norm\.', 'norm3.'),
+# Our names and the released ones. The first rule that fits counts; 1×1 convolutions there are linear layers here.
+RULES: list[tuple[str, str | Callable[[re.Match[str]], str]]] = [
+    (r'stem\.proj\.', 'patch_embed.proj.'),
+    (r'stages\.(\d)\.(\d+)\.mixer\.(alpha|beta)', lambda m: f'network.{2 * int(m[1])}.{m[2]}.token_mixer.sim_{m[3]}'),
+    (r'stages\.(\d)\.(\d+)\.mixer\.', lambda m: f'network.{2 * int(m[1])}.{m[2]}.token_mixer.'),
+    (r'stages\.(\d)\.(\d+)\.layer_scale', lambda m: f'network.{2 * int(m[1])}.{m[2]}.layer_scale_'),
+    (r'stages\.(\d)\.(\d+)\.', lambda m: f'network.{2 * int(m[1])}.{m[2]}.'),
+    (r'downsamples\.(\d)\.norm\.', lambda m: f'network.{2 * int(m[1]) + 1}.norm2.'),
+    (r'downsamples\.(\d)\.(f|v|skip)\.', lambda m: f'network.{2 * int(m[1]) + 1}.conv_{m[2]}.'),
+    (r'downsamples\.(\d)\.', lambda m: f'network.{2 * int(m[1]) + 1}.proj.'),
+    (r'norm(\d)\.', lambda m: f'norm{2 * int(m[1])}.'),
 ]
 
 
@@ -32,13 +36,43 @@ class Converted(NamedTuple):
     left_out: list[str]  # keys that belong to no backbone or classifier: those of a detector or segmenter
 
 
-def rename(key: str) -> str | None:
-    """A backbone key of the released models in our names; None where it is none of theirs."""
-    for pattern, replacement in RULES:
-        new, count = re.subn(f'^{pattern}', replacement, key)
-        if count:
-            return new
-    return None
+def read_released(path: Path) -> dict[str, Tensor]:
+    """The state dict of an authors' checkpoint: plain, or under `state_dict` or `model`.
+
+    It is loaded weights-only; the training scripts' `argparse.Namespace`, which real ones carry, is the only class allowed.
+
+    Raises:
+        ValueError: It is no checkpoint, or holds objects that could run code.
+    """
+    allow = getattr(torch.serialization, 'safe_globals', lambda names: contextlib.nullcontext())
+    try:
+        with allow([argparse.Namespace]):
+            checkpoint = torch.load(path, map_location='cpu', weights_only=True)
+    except pickle.UnpicklingError as error:
+        unsafe = re.search(r'(?:GLOBAL|global) (\S+)', str(error))
+        what = f'holds {unsafe[1]}, which could run code' if unsafe else 'is damaged or no PyTorch checkpoint'
+        raise ValueError(f'{what}; nothing but tensors and plain values is loaded') from error
+    except (RuntimeError, EOFError) as error:
+        raise ValueError('is damaged or no PyTorch checkpoint; download it again') from error
+    for key in ('state_dict', 'model'):
+        if isinstance(checkpoint, Mapping) and isinstance(checkpoint.get(key), Mapping):
+            checkpoint = checkpoint[key]
+    if not isinstance(checkpoint, Mapping) or not all(isinstance(value, Tensor) for value in checkpoint.values()):
+        raise ValueError('has no state dict, neither plain nor under `state_dict` or `model`')
+    return dict(checkpoint)
+
+
+def released_keys(backbone: ClusterBackbone) -> dict[str, str]:
+    """Our name of each tensor of a backbone, by its released name."""
+    keys = {}
+    for name in backbone.state_dict():
+        for pattern, replacement in RULES:
+            key, fits = re.subn(f'^{pattern}', replacement, name)
+            if fits:
+                # The classifiers' only norm has no number.
+                keys[key.replace('norm6.', 'norm.') if backbone.out_indices == (3, ) else key] = name
+                break
+    return keys
 
 
 def convert(released: Mapping[str, Tensor]) -> Converted:
@@ -56,50 +90,39 @@ def convert(released: Mapping[str, Tensor]) -> Converted:
     left_out = [key for key in state if not key.startswith(prefix)]
     state = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
     head = {} if whole else {key: state.pop(key) for key in ('head.weight', 'head.bias') if key in state}
+    if 'patch_embed.proj.weight' not in state and not any(key.startswith('network.') for key in state):
+        raise ValueError('has no key of a released FEC or Context Cluster model, such as patch_embed.proj.weight')
 
-    names = {key: rename(key) for key in state}
-    unknown = [key for key, new in names.items() if new is None]
-    if not names or len(unknown) == len(names):
-        raise ValueError('no key of a released FEC or Context Cluster model in it, such as patch_embed.proj.weight')
-    dense = any(re.match(r'norm[0246]\.', key) for key in state)
-    model, problems = _closest({names[key] or key: tuple(state[key].shape) for key in state}, dense,
-                               {names[key] or key: key for key in state})
+    model, keys, problems = _closest(state)
     if len(head) == 1:
-        problems.append(f"missing {({'head.weight', 'head.bias'} - set(head)).pop()}")
+        problems.append('missing ' + ({'head.weight', 'head.bias'} - set(head)).pop())
     if problems:
         more = f', and {len(problems) - 5} more' if len(problems) > 5 else ''
-        raise ValueError(f'not a released model; closest to {model}: ' + ', '.join(problems[:5]) + more)
-
-    result = {f'backbone.{names[key]}': _as_linear(f'{names[key]}', value) for key, value in state.items()}
-    result.update({f'head.fc.{key.removeprefix("head.")}': value for key, value in head.items()})
+        raise ValueError(f'is no released model; differences from {model}, the closest: ' + ', '.join(problems[:5]) + more)
+    result = {f'backbone.{keys[key]}': _as_linear(value) for key, value in state.items()}
+    result.update({key.replace('head.', 'head.fc.'): value for key, value in head.items()})
     return Converted(model, result, left_out)
 
 
-def _as_linear(name: str, value: Tensor) -> Tensor:
+def _closest(state: Mapping[str, Tensor]) -> tuple[str, dict[str, str], list[str]]:
+    """The released model with the fewest differences from a state dict, our names by its keys, and the differences."""
+    dense = any(re.match(r'norm\d\.', key) for key in state)
+    families: list[type[ClusterBackbone]] = [FEC, ContextCluster]
+    candidates = []
+    for family, arch in [(family, arch) for family in families for arch in family.arch_settings]:
+        with torch.device('meta'):
+            backbone = family(arch, out_indices=range(4) if dense else -1)
+        keys, shapes = released_keys(backbone), {name: value.shape for name, value in backbone.state_dict().items()}
+        problems = [f'unknown {key}' for key in state if key not in keys]
+        problems += [f'missing {key}' for key in keys if key not in state]
+        problems += [
+            f'{key} has shape {tuple(state[key].shape)} instead of {tuple(shapes[name])}' for key, name in keys.items()
+            if key in state and _as_linear(state[key]).shape != shapes[name]
+        ]
+        candidates.append((f'{family.__name__} {arch}', keys, problems))
+    return min(candidates, key=lambda candidate: len(candidate[2]))
+
+
+def _as_linear(value: Tensor) -> Tensor:
     """1×1 convolutions are linear layers here; true convolutions stay."""
     return value.flatten(1) if value.dim() == 4 and value.shape[2:] == (1, 1) else value
-
-
-def _closest(shapes: dict[str, tuple[int, ...]], dense: bool, old: dict[str, str]) -> tuple[str, list[str]]:
-    """The released model with the fewest differences from the given shapes, and the differences."""
-    best: tuple[str, list[str]] | None = None
-    families: list[type[ClusterBackbone]] = [FEC, ContextCluster]
-    for family in families:
-        for arch in family.arch_settings:
-            with torch.device('meta'):
-                expected = family(arch, out_indices=range(4) if dense else -1).state_dict()
-            problems = [f'unknown {old[key]}' for key in shapes if key not in expected]
-            problems += [f'missing {key} (in our names)' for key in expected if key not in shapes]
-            problems += [
-                f'{old[key]} has shape {shapes[key]} instead of {tuple(value.shape)}' for key, value in expected.items()
-                if key in shapes and tuple(value.shape) != tuple(_squeezed(shapes[key], value.dim()))
-            ]
-            if best is None or len(problems) < len(best[1]):
-                best = f'{family.__name__} {arch}', problems
-    assert best is not None
-    return best
-
-
-def _squeezed(shape: tuple[int, ...], dims: int) -> tuple[int, ...]:
-    """A 1×1 convolution's shape as that of a linear layer."""
-    return shape[:2] if dims == 2 and shape[2:] == (1, 1) else shape

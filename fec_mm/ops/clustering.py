@@ -41,7 +41,7 @@ def encode(x: Tensor, f_weight: Tensor, f_bias: Tensor, v_weight: Tensor, v_bias
     B, H, W, _ = x.shape
     M = centers**2
     with torch.autocast(x.device.type, enabled=False):
-        means, filled = average_centers(_full(x), regions, centers)
+        means, choosable = average_centers(_full(x), regions, centers)
         center = F.linear(means, _full(f_weight), _full(f_bias)).unflatten(-1, (heads, -1)).transpose(1, 2)
         center = F.normalize(center, dim=-1, eps=EPS)
     x = to_regions(x, regions)
@@ -56,13 +56,13 @@ def encode(x: Tensor, f_weight: Tensor, f_bias: Tensor, v_weight: Tensor, v_bias
         offsets = torch.einsum('gemd,ed->gem', center, _full(f_bias).unflatten(0, (heads, -1)))
         # The sigmoid is monotonic: the best center has the largest or, where alpha is negative, the smallest cosine.
         sign = alpha.detach().sign()
-        excluded = torch.zeros_like(offsets) if filled is None else _excluded(filled, offsets)
+        excluded = torch.zeros_like(offsets) if choosable is None else _excluded(choosable, offsets)
         members: OneHot | Indexed
         if one_hot_is_faster(heads, M):
             score = torch.baddbmm(offsets.flatten(1)[:, None], x, queries.flatten(1, 2).transpose(1, 2))
             score = score.unflatten(-1, (heads, M))
             signed = score.detach() * sign
-            index = (signed if filled is None else signed + excluded[:, None]).max(-1)[1]
+            index = (signed if choosable is None else signed + excluded[:, None]).max(-1)[1]
             members = OneHot(index, M, x.dtype)
             dot = members.own(score)
         else:
@@ -78,7 +78,7 @@ def encode(x: Tensor, f_weight: Tensor, f_bias: Tensor, v_weight: Tensor, v_bias
             weight = valid.expand_as(similarity) if weight is None else weight * valid
         sums, counts = members.sum(x, weight)
         table = _per_head((means[:, None] + sums) / (1 + counts[..., None]), v_weight, v_bias, proj_weight)
-    y = members.dispatch(table.to(f_weight.dtype), similarity.to(f_weight.dtype)) + proj_bias
+    y = members.dispatch(table.to(f_weight.dtype), similarity) + proj_bias
     ids = raster_ids(index.unflatten(1, (h, w)), regions, (centers, centers))
     return (from_regions(y.unflatten(1, (h, w)), regions, (H, W)),
             from_regions(ids, regions, (H, W)).permute(0, 3, 1, 2))
@@ -103,12 +103,12 @@ def pool(x: Tensor, f_weight: Tensor, f_bias: Tensor, v_weight: Tensor, v_bias: 
         x = to_regions(_full(x), regions, multiple=2)
         h, w = x.shape[1:3]
         valid = valid_positions((H, W), regions, (h, w), x.device).repeat(B, 1)
-        means, filled = average_pairs(x, valid.view(-1, h, w))
+        means, choosable = average_pairs(x, valid.view(-1, h, w))
         x = x.flatten(1, 2)
         with torch.no_grad():
             center = F.normalize(F.linear(means, _full(f_weight), _full(f_bias)), dim=-1, eps=EPS)
             queries, offsets = center @ _full(f_weight), center @ _full(f_bias)
-            offsets = offsets.masked_fill(~filled, -float('inf'))
+            offsets = offsets.masked_fill(~choosable, -float('inf'))
             index = assign(x, queries[:, None], offsets[:, None])
         sums, counts = Indexed(index, means.shape[1]).sum(x, valid.to(x.dtype)[..., None])
         rep = (means + sums[:, 0]) / (1 + counts[:, 0, :, None])
@@ -123,9 +123,9 @@ def _full(x: Tensor) -> Tensor:
     return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
 
 
-def _excluded(filled: Tensor, like: Tensor) -> Tensor:
+def _excluded(choosable: Tensor, like: Tensor) -> Tensor:
     """What to add to scores (like: G×e×M) so that centers without positions, (r·r)×M, are never chosen."""
-    return torch.zeros_like(like).masked_fill(~filled.repeat(like.shape[0] // filled.shape[0], 1)[:, None], -float('inf'))
+    return torch.zeros_like(like).masked_fill(~choosable.repeat(like.shape[0] // choosable.shape[0], 1)[:, None], -float('inf'))
 
 
 def _per_head(means: Tensor, v_weight: Tensor, v_bias: Tensor, proj_weight: Tensor) -> Tensor:

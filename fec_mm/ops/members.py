@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .regions import is_exporting
+
 
 def one_hot_is_faster(heads: int, centers: int) -> bool:
     """The one place that decides between the two forms, by size and not by device.
@@ -16,7 +18,7 @@ def one_hot_is_faster(heads: int, centers: int) -> bool:
     plain operators; scatters and gathers cost e, at the speed of memory. The limit was measured on CPUs. Both forms are
     deterministic on CUDA under `torch.use_deterministic_algorithms`.
     """
-    return torch.compiler.is_exporting() or heads * centers <= 128
+    return is_exporting() or heads * centers <= 128
 
 
 class OneHot:
@@ -41,7 +43,7 @@ class OneHot:
 
     def dispatch(self, table: Tensor, weight: Tensor) -> Tensor:
         """Σ over heads of weight · own center's row: G×e×M×C, G×N×e → G×N×C."""
-        return (self.matrix * weight[..., None]).flatten(2) @ table.flatten(1, 2)
+        return (self.matrix * weight[..., None]).flatten(2).to(table.dtype) @ table.flatten(1, 2)
 
 
 class Indexed:
@@ -74,7 +76,7 @@ class Indexed:
         G, e, M, _ = table.shape
         head = torch.arange(e, device=table.device) * (G * M)
         y = F.embedding_bag(self.rows.t() + head, table.transpose(0, 1).flatten(0, 2), mode='sum',
-                            per_sample_weights=weight.flatten(0, 1))
+                            per_sample_weights=weight.flatten(0, 1).to(table.dtype))
         return y.unflatten(0, (G, -1))
 
     def _zeros(self, like: Tensor, *channels: int) -> Tensor:

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .regions import from_regions, pooled_ids, raster_ids, to_regions, valid_positions
+from .regions import from_regions, pooled_ids, pooling_matrix, raster_ids, to_regions, valid_positions
 
 
 def _split(x: Tensor, regions: int, heads: int, multiple: int = 1) -> Tensor:
@@ -22,25 +22,32 @@ def _split(x: Tensor, regions: int, heads: int, multiple: int = 1) -> Tensor:
     return x.reshape(G, h, w, heads, -1).permute(0, 3, 4, 1, 2).reshape(G * heads, -1, h, w)
 
 
-def _centers(x: Tensor, size: tuple[int, int], valid: Tensor) -> tuple[Tensor, Tensor]:
-    """Adaptive average pooling over the valid positions: G×D×h×w → G×M×D, and G×M whether a center has any."""
+def _centers(x: Tensor, size: tuple[int, int], valid: Tensor) -> Tensor:
+    """Adaptive average pooling over the valid positions: G×D×h×w → G×M×D."""
     share = F.adaptive_avg_pool2d(valid, size)
     mean = F.adaptive_avg_pool2d(x * valid, size) / share.masked_fill(share == 0, 1)
-    return mean.flatten(2).transpose(1, 2), share.flatten(1) > 0
+    return mean.flatten(2).transpose(1, 2)
 
 
-def _cluster(f: Tensor, v: Tensor, size: tuple[int, int], valid: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Features and values as G×N×D, the value centers G×M×D, and the cosine G×M×N, below −1 for centers without positions."""
-    center_f, filled = _centers(f, size, valid)
-    center_v, _ = _centers(v, size, valid)
+def _choosable(size: tuple[int, int], regions: int, centers: tuple[int, int], like: Tensor, heads: int) -> Tensor:
+    """Which centers can be chosen, (G·e)×M: they have positions, and not just those of the center before."""
+    rows, cols = (pooling_matrix(*sides, regions, m, like)[1] for *sides, m in zip(size, like.shape[2:], centers))
+    ok = rows.view(regions, 1, centers[0], 1) & cols.view(1, regions, 1, centers[1])
+    return ok.reshape(regions**2, -1).repeat(like.shape[0] // heads // regions**2, 1).repeat_interleave(heads, 0)
+
+
+def _cluster(f: Tensor, v: Tensor, size: tuple[int, int], valid: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Values as G×N×D, the value centers G×M×D, and the cosine G×M×N."""
+    center_f = _centers(f, size, valid)
+    center_v = _centers(v, size, valid)
     f, v = f.flatten(2).transpose(1, 2), v.flatten(2).transpose(1, 2)
     cosine = F.normalize(center_f, dim=-1) @ F.normalize(f, dim=-1).transpose(1, 2)
-    return v, center_v, cosine, filled
+    return v, center_v, cosine
 
 
-def _chosen(score: Tensor, filled: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+def _chosen(score: Tensor, choosable: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
     """The index of each position's best center, G×N, and the assignment as a G×M×N mask without padding."""
-    index = score.masked_fill(~filled[..., None], -float('inf')).argmax(1)
+    index = score.masked_fill(~choosable[..., None], -float('inf')).argmax(1)
     mask = torch.zeros_like(score).scatter_(1, index[:, None], 1)
     return index, mask * valid.flatten(1)[:, None]
 
@@ -60,9 +67,9 @@ def encode(x: Tensor, f_weight: Tensor, f_bias: Tensor, v_weight: Tensor, v_bias
     v = _split(F.linear(x, v_weight, v_bias), regions, heads)
     h, w = f.shape[2:]
     valid = _valid((H, W), regions, (h, w), f, heads)
-    v, center_v, cosine, filled = _cluster(f, v, (centers, centers), valid)
+    v, center_v, cosine = _cluster(f, v, (centers, centers), valid)
     similarity = torch.sigmoid(beta + alpha * cosine)
-    index, mask = _chosen(similarity, filled, valid)
+    index, mask = _chosen(similarity, _choosable((H, W), regions, (centers, centers), f, heads), valid)
     chosen = similarity * mask
     weight = mask if weighting == 'count' else chosen
     total = (weight[..., None] * v[:, None]).sum(2)
@@ -82,8 +89,8 @@ def pool(x: Tensor, f_weight: Tensor, f_bias: Tensor, v_weight: Tensor, v_bias: 
     v = _split(F.linear(x, v_weight, v_bias), regions, 1, multiple=2)
     h, w = f.shape[2:]
     valid = _valid((H, W), regions, (h, w), f, 1)
-    v, center_v, cosine, filled = _cluster(f, v, (h // 2, w // 2), valid)
-    index, mask = _chosen(cosine, filled, valid)
+    v, center_v, cosine = _cluster(f, v, (h // 2, w // 2), valid)
+    index, mask = _chosen(cosine, _choosable((H, W), regions, (h // 2, w // 2), f, 1), valid)
     representatives = (center_v + mask @ v) / (1 + mask.sum(2, keepdim=True))
     rows, cols = (H + 1) // 2, (W + 1) // 2
     pooled = from_regions(representatives.reshape(-1, h // 2, w // 2, v.shape[-1]), regions, (rows, cols))

@@ -10,6 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+# Of torch 2.7 and newer.
+is_exporting = getattr(torch.compiler, 'is_exporting', lambda: False)
+
 
 def to_regions(x: Tensor, regions: int, multiple: int = 1) -> Tensor:
     """B×H×W×C → (B·r·r)×h×w×C, with h and w multiples of `multiple`; padded positions are zero."""
@@ -18,7 +21,7 @@ def to_regions(x: Tensor, regions: int, multiple: int = 1) -> Tensor:
     B, H, W, C = x.shape
     step = regions * multiple
     # An exported graph must keep the padding whatever the size it was traced with.
-    if torch.compiler.is_exporting() or H % step or W % step:
+    if is_exporting() or H % step or W % step:
         x = F.pad(x, (0, 0, 0, -W % step, 0, -H % step))
     if regions == 1:
         return x
@@ -47,40 +50,43 @@ def valid_positions(size: tuple[int, int], regions: int, padded: tuple[int, int]
     return (rows[:, None, :, None] & cols[None, :, None, :]).reshape(regions**2, padded[0] * padded[1])
 
 
-def pooling_matrix(length: int, regions: int, centers: int, like: Tensor) -> Tensor:
-    """One side of adaptive average pooling inside each region, as a (r·m)×length matrix with the dtype and device of `like`; rows sum to one.
+def pooling_matrix(length: int, side: int, regions: int, centers: int, like: Tensor) -> tuple[Tensor, Tensor]:
+    """One side of adaptive average pooling inside each region, as a matrix with the dtype and device of `like`.
 
     The bins are those of `torch.nn.functional.adaptive_avg_pool2d`, which overlap where m does not divide h and repeat
-    positions where m > h. A bin with nothing but padding is a row of zeros. As a matrix product the pooling is
-    deterministic on every device, and exports with dynamic sizes.
+    positions where m > h; h is `side`. As a matrix product the pooling is deterministic on every device, and exports with dynamic sizes.
+
+    Returns:
+        The matrix, (r·m)×length, whose rows sum to one or, for a bin with nothing but padding, to zero; and which bins can be
+        chosen, (r·m) booleans: not those without positions, nor those with the same positions as the one before, which would
+        tie with it.
     """
-    side = (length + regions - 1) // regions
-    device = like.device
-    center = torch.arange(centers, device=device)
-    offset = torch.arange(regions, device=device)[:, None] * side
-    start = (offset + center * side // centers).flatten()[:, None]
-    stop = (offset + ((center + 1) * side + centers - 1) // centers).flatten()[:, None]
-    position = torch.arange(length, device=device)
-    member = ((position >= start) & (position < stop)).to(like.dtype)
-    return member / member.sum(1, keepdim=True).clamp(min=1)
+    center = torch.arange(centers, device=like.device)
+    offset = torch.arange(regions, device=like.device)[:, None] * side
+    start = (offset + center * side // centers).flatten()
+    stop = (offset + ((center + 1) * side + centers - 1) // centers).flatten().clamp(max=length)
+    position = torch.arange(length, device=like.device)
+    member = ((position >= start[:, None]) & (position < stop[:, None])).to(like.dtype)
+    repeated = F.pad((start[1:] == start[:-1]) & (stop[1:] == stop[:-1]), (1, 0))
+    return member / member.sum(1, keepdim=True).clamp(min=1), (start < stop) & ~repeated
 
 
 def average_centers(x: Tensor, regions: int, centers: int) -> tuple[Tensor, Tensor | None]:
     """Adaptive average pooling of each region to m×m.
 
     Returns:
-        The means, (B·r·r)×M×C, and which centers have positions at all, (r·r)×M, or None where all must have.
+        The means, (B·r·r)×M×C, and which centers can be chosen, (r·r)×M, or None where that is all of them.
     """
     B, H, W, C = x.shape
-    rows = pooling_matrix(H, regions, centers, x)
-    cols = pooling_matrix(W, regions, centers, x)
+    rows, row_ok = pooling_matrix(H, (H + regions - 1) // regions, regions, centers, x)
+    cols, col_ok = pooling_matrix(W, (W + regions - 1) // regions, regions, centers, x)
     y = (rows @ x.reshape(B, H, W * C)).reshape(B, regions * centers, W, C)
     y = cols @ y
-    if regions == 1:
-        return y.reshape(B, centers**2, C), None
-    y = y.reshape(B, regions, centers, regions, centers, C).transpose(2, 3)
-    filled = (rows.sum(1) > 0).view(regions, 1, centers, 1) & (cols.sum(1) > 0).view(1, regions, 1, centers)
-    return y.reshape(B * regions**2, centers**2, C), filled.reshape(regions**2, centers**2)
+    y = y.reshape(B, regions, centers, regions, centers, C).transpose(2, 3).reshape(B * regions**2, centers**2, C)
+    if regions == 1 and not is_exporting() and centers <= min(H, W):
+        return y, None
+    ok = row_ok.view(regions, 1, centers, 1) & col_ok.view(1, regions, 1, centers)
+    return y, ok.reshape(regions**2, centers**2)
 
 
 def average_pairs(x: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from fec_mm.models import FEC, ContextCluster
-from fec_mm.models.released import convert, rename
+from fec_mm.models.released import convert, released_keys
 
 from .reference import load, released_state
 
@@ -18,10 +18,11 @@ class Classifier(nn.Module):
     def __init__(self, backbone: nn.Module) -> None:
         super().__init__()
         self.backbone = backbone
-        self.head = nn.ModuleDict({'fc': nn.Linear(320, 1000)})
+        self.head = nn.Module()
+        self.head.fc = nn.Linear(320, 1000)
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor]:
-        return (self.head['fc'](self.backbone(x)[-1].mean((2, 3))), )
+        return (self.head.fc(self.backbone(x)[-1].mean((2, 3))), )
 
 
 class Dense(nn.Module):
@@ -64,9 +65,10 @@ def test_outputs_and_gradients(name: str, implementation: str) -> None:
         np.testing.assert_allclose(output.mean().item(), expected['mean'], rtol=1e-6, atol=1e-6 * scale)
 
     sum(o.square().mean() for o in outputs).backward()
-    ours = dict(model.named_parameters())
+    ours = {'head.weight': model.head.fc.weight, 'head.bias': model.head.fc.bias} if hasattr(model, 'head') else {}
+    ours.update({key: model.backbone.get_parameter(name) for key, name in released_keys(model.backbone).items()})
     for key, expected in recorded['grad_l2'].items():
-        p = ours[key.replace('head.', 'head.fc.') if key.startswith('head.') else f'backbone.{rename(key)}']
+        p = ours[key]
         if expected is None:
             assert p.grad is None and not p.requires_grad, key
         else:

@@ -1,0 +1,50 @@
+"""Convert a checkpoint of the authors of FEC or Context Cluster.
+
+    python tools/model_converters/convert_released.py SRC DST
+
+SRC is a classifier, a dense backbone, or a whole detector or segmenter, of which the backbone is taken. DST loads strictly into a
+classifier of this project, and with `init_cfg=dict(type='Pretrained', checkpoint=DST, prefix='backbone.')` into a backbone.
+"""
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+import torch
+
+from fec_mm.apis.cli import run_cli
+from fec_mm.errors import UserError
+from fec_mm.models.released import convert, read_released
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description='Convert a checkpoint of the authors of FEC or Context Cluster')
+    parser.add_argument('src', type=Path, help="the authors' checkpoint")
+    parser.add_argument('dst', type=Path, help='the file to write')
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    try:
+        converted = convert(read_released(args.src))
+    except ValueError as error:
+        raise UserError(f'{args.src}: {error}') from error
+    beside = args.dst.with_name(args.dst.name + '.part')
+    try:
+        args.dst.parent.mkdir(parents=True, exist_ok=True)
+        torch.save({'state_dict': converted.state_dict, 'meta': {'released_model': converted.model}}, beside)
+        os.replace(beside, args.dst)
+    except (OSError, RuntimeError) as error:
+        raise UserError(f'{args.dst}: cannot be written ({error}); choose another file or make room') from error
+    finally:
+        beside.unlink(missing_ok=True)
+    head = 'with' if 'head.fc.weight' in converted.state_dict else 'without'
+    print(f'{converted.model}, {len(converted.state_dict)} tensors, {head} classifier head -> {args.dst}')
+    if converted.left_out:
+        print(f'{len(converted.left_out)} tensors outside the backbone were left out: {", ".join(converted.left_out)}')
+
+
+if __name__ == '__main__':
+    run_cli(main)
