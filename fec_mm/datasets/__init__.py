@@ -1,0 +1,1 @@
+"""Data sets that are made rather than downloaded: digits, and scenes composed of them."""
