@@ -1,27 +1,37 @@
 # make train [TASK=classification|detection|segmentation]   train, evaluate and picture a small FEC on real digits
-# make test                                                 run the tests (`make test-slow`, `make test-gpu`: the marked ones)
+# make test                                                 run the tests; make test-slow, make test-gpu: the marked ones
+# make lint                                                 ruff and mypy
 # make setup                                                only create .venv; every other target does it when needed
 PYTHON ?= python3
 TASK ?= classification
+MAX_JOBS ?= 2
 PY := .venv/bin/python
 PIP := $(PY) -m pip install --progress-bar off
-MAX_JOBS ?= 2
+BUILD_TOOLS := torch== setuptools wheel ninja psutil numpy
 
 .PHONY: setup train test test-slow test-gpu lint clean
 .DELETE_ON_ERROR:
 
 setup: .venv/installed
 
-# torch and the build tools first, then mmcv compiled against them (about 5 minutes), then everything else.
+# torch and the build tools first, then mmcv compiled against them (about 6 minutes on two cores), then everything else.
+# Beside a CPU-only torch, torchvision cannot load its compiled part: there, and only there, fec_mm/compat.py mends its import
+# for every program of this environment, the toolboxes' own tools among them.
 .venv/installed: requirements.txt setup.py
 	test -x $(PY) || $(PYTHON) -m venv .venv
-	$(PIP) $$(sed -n 's/ *#.*//; /^\(torch\|setuptools\|wheel\|ninja\|psutil\|numpy\)[<>=]*/p' requirements.txt | grep -v torchvision)
-	$(PY) -c 'import mmcv.ops' 2>/dev/null || \
-	  PATH="$(CURDIR)/.venv/bin:$$PATH" CFLAGS="-g0 -O2" MAX_JOBS=$(MAX_JOBS) $(PIP) --no-build-isolation $$(grep '^mmcv==' requirements.txt)
+	$(PIP) $(foreach tool,$(BUILD_TOOLS),"$(shell grep '^$(tool)' requirements.txt | sed 's/ *\#.*//')")
+	$(PY) -c 'import mmcv.ops' 2>/dev/null || PATH="$(CURDIR)/.venv/bin:$$PATH" CFLAGS="-g0 -O2" MAX_JOBS=$(MAX_JOBS) \
+	  $(PIP) --no-build-isolation "$(shell grep '^mmcv==' requirements.txt)"
 	$(PY) -c 'import mmcv.ops'
 	$(PIP) --no-build-isolation -r requirements.txt
 	$(PIP) --no-build-isolation --no-deps -e .
+	$(PY) -c 'import torchvision' 2>/dev/null || echo 'import fec_mm.compat; fec_mm.compat.await_torchvision()' \
+	  > "$$($(PY) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/fec_mm_torchvision.pth"
+	$(PY) -c 'import torchvision'
 	touch $@
+
+train: setup
+	$(PY) tools/quickstart.py $(TASK)
 
 test: setup
 	$(PY) -m pytest
@@ -33,7 +43,8 @@ test-gpu: setup
 	$(PY) -m pytest -m cuda
 
 lint: setup
-	.venv/bin/ruff check . && .venv/bin/mypy
+	.venv/bin/ruff check .
+	.venv/bin/mypy
 
 clean:
 	rm -rf .venv build *.egg-info

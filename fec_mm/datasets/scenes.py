@@ -20,7 +20,7 @@ PHOTOS = {
     'val': ('chelsea', 'gravel', 'coins', 'cell', 'flower.jpg'),
 }
 NUM_DIGITS = (3, 8)
-DIGIT_SIZE = (20, 64)  # pixels, longer side of a digit's box
+DIGIT_SIZE = (20, 64)  # pixels, longer side of the box of a digit's ink
 MAX_ANGLE = 30.  # degrees: a 6 never becomes a 9
 MIN_VISIBLE = 0.5  # of a digit's ink, whatever lies on top of it
 MIN_CONTRAST = 100.  # between a digit's colour and the mean colour under its ink, Euclidean, in RGB of 0 to 255
@@ -90,11 +90,13 @@ def _rotated(rng: np.random.Generator, digit: np.ndarray) -> np.ndarray:
     """A digit's ink from 0 to 1, turned, cut to its box and resized to a random size."""
     rows, cols = np.nonzero(digit > 127)
     digit = digit[rows.min():rows.max() + 1, cols.min():cols.max() + 1]
-    longer = int(rng.integers(DIGIT_SIZE[0], DIGIT_SIZE[1] + 1))
+    # One more than the least: at the edge of the ink, half covered, a pixel may be lost.
+    longer = int(rng.integers(DIGIT_SIZE[0] + 1, DIGIT_SIZE[1] + 1))
     scale = 128 / max(digit.shape)
     turn = cv2.getRotationMatrix2D(((digit.shape[1] - 1) / 2, (digit.shape[0] - 1) / 2),
                                    float(rng.uniform(-MAX_ANGLE, MAX_ANGLE)), scale)
-    turn[:, 2] += 127.5 - np.array([(digit.shape[1] - 1) / 2, (digit.shape[0] - 1) / 2])
+    turn[0, 2] += 127.5 - (digit.shape[1] - 1) / 2
+    turn[1, 2] += 127.5 - (digit.shape[0] - 1) / 2
     large = cv2.warpAffine(digit, turn, (256, 256), flags=cv2.INTER_CUBIC).astype(np.float32) / 255
     rows, cols = np.nonzero(large > 0.5)
     large = large[rows.min():rows.max() + 1, cols.min():cols.max() + 1]

@@ -52,7 +52,9 @@ def read_released(path: Path) -> dict[str, Tensor]:
         unsafe = re.search(r'(?:GLOBAL|global) (\S+)', str(error))
         what = f'holds {unsafe[1]}, which could run code' if unsafe else 'is damaged or no PyTorch checkpoint'
         raise ValueError(f'{what}; nothing but tensors and plain values is loaded') from error
-    except (RuntimeError, EOFError) as error:
+    except (FileNotFoundError, IsADirectoryError, PermissionError):
+        raise
+    except (RuntimeError, EOFError, OSError) as error:
         raise ValueError('is damaged or no PyTorch checkpoint; download it again') from error
     for key in ('state_dict', 'model'):
         if isinstance(checkpoint, Mapping) and isinstance(checkpoint.get(key), Mapping):
@@ -109,7 +111,7 @@ def _closest(state: Mapping[str, Tensor]) -> tuple[str, dict[str, str], list[str
     dense = any(re.match(r'norm\d\.', key) for key in state)
     families: list[type[ClusterBackbone]] = [FEC, ContextCluster]
     candidates = []
-    for family, arch in [(family, arch) for family in families for arch in family.arch_settings]:
+    for family, arch in [(f, arch) for f in families for arch in f.arch_settings]:
         with torch.device('meta'):
             backbone = family(arch, out_indices=range(4) if dense else -1)
         keys, shapes = released_keys(backbone), {name: value.shape for name, value in backbone.state_dict().items()}

@@ -31,7 +31,7 @@ def _centers(x: Tensor, size: tuple[int, int], valid: Tensor) -> Tensor:
 
 def _choosable(size: tuple[int, int], regions: int, centers: tuple[int, int], like: Tensor, heads: int) -> Tensor:
     """Which centers can be chosen, (G·e)×M: they have positions, and not just those of the center before."""
-    rows, cols = (pooling_matrix(*sides, regions, m, like)[1] for *sides, m in zip(size, like.shape[2:], centers))
+    rows, cols = (pooling_matrix(length, side, regions, m, like)[1] for length, side, m in zip(size, like.shape[2:], centers))
     ok = rows.view(regions, 1, centers[0], 1) & cols.view(1, regions, 1, centers[1])
     return ok.reshape(regions**2, -1).repeat(like.shape[0] // heads // regions**2, 1).repeat_interleave(heads, 0)
 
@@ -62,7 +62,7 @@ def encode(x: Tensor, f_weight: Tensor, f_bias: Tensor, v_weight: Tensor, v_bias
            proj_bias: Tensor, alpha: Tensor, beta: Tensor, *, heads: int, centers: int, regions: int = 1,
            weighting: str = 'count') -> tuple[Tensor, Tensor]:
     """Clustering-based feature encoding; see `fec_mm.ops.encode`."""
-    B, H, W, _ = x.shape
+    H, W = x.shape[1:3]
     f = _split(F.linear(x, f_weight, f_bias), regions, heads)
     v = _split(F.linear(x, v_weight, v_bias), regions, heads)
     h, w = f.shape[2:]
@@ -84,7 +84,7 @@ def encode(x: Tensor, f_weight: Tensor, f_bias: Tensor, v_weight: Tensor, v_bias
 def pool(x: Tensor, f_weight: Tensor, f_bias: Tensor, v_weight: Tensor, v_bias: Tensor, *,
          regions: int = 1) -> tuple[Tensor, Tensor]:
     """Clustering-based feature pooling; see `fec_mm.ops.pool`."""
-    B, H, W, _ = x.shape
+    H, W = x.shape[1:3]
     f = _split(F.linear(x, f_weight, f_bias), regions, 1, multiple=2)
     v = _split(F.linear(x, v_weight, v_bias), regions, 1, multiple=2)
     h, w = f.shape[2:]

@@ -53,8 +53,9 @@ def valid_positions(size: tuple[int, int], regions: int, padded: tuple[int, int]
 def pooling_matrix(length: int, side: int, regions: int, centers: int, like: Tensor) -> tuple[Tensor, Tensor]:
     """One side of adaptive average pooling inside each region, as a matrix with the dtype and device of `like`.
 
-    The bins are those of `torch.nn.functional.adaptive_avg_pool2d`, which overlap where m does not divide h and repeat
-    positions where m > h; h is `side`. As a matrix product the pooling is deterministic on every device, and exports with dynamic sizes.
+    The bins are those of `torch.nn.functional.adaptive_avg_pool2d`, which overlap where m does not divide h (`side`) and
+    repeat positions where m > h. As a matrix product the pooling is deterministic on every device, and exports with
+    dynamic sizes.
 
     Returns:
         The matrix, (r·m)×length, whose rows sum to one or, for a bin with nothing but padding, to zero; and which bins can be

@@ -27,7 +27,7 @@ SPLITS = {'train': 'training', 'val': 'validation'}
 def annotations_of(scene: Scene, image_id: int, first_id: int) -> list[dict[str, Any]]:
     """COCO annotations of a scene; boxes are those of the visible masks."""
     from pycocotools import mask as coco_mask
-    annotations = []
+    annotations: list[dict[str, Any]] = []
     for label, mask in zip(scene.labels, scene.masks):
         rle = coco_mask.encode(np.asfortranarray(mask))
         annotations.append({

@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
@@ -81,7 +80,7 @@ class ClusterBackbone(BaseModule):
         for i, stage in enumerate(self.stages):
             if i:
                 x = self.downsamples[i - 1](x)
-            for block in stage:
+            for block in stage.children():
                 x = checkpoint(block, x, use_reentrant=False) if self.with_cp and x.requires_grad else block(x)
             if i in self.out_indices:
                 # Contiguous: some of mmcv's operators read their input as if it were.

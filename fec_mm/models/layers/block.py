@@ -23,7 +23,8 @@ class MLP(nn.Module):
 
     def forward(self, x: Tensor, scale: Tensor | None = None) -> Tensor:
         """`scale`, one number per channel, multiplies the output."""
-        weight, bias = self.fc2.weight, self.fc2.bias
+        weight: Tensor = self.fc2.weight
+        bias: Tensor = self.fc2.bias
         if scale is not None:
             weight, bias = weight * scale[:, None], bias * scale
         return F.linear(F.gelu(self.fc1(x)), weight, bias)

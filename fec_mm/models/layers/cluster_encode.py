@@ -1,6 +1,8 @@
 """Clustering-based feature encoding as a layer."""
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -23,7 +25,7 @@ class ClusterEncode(nn.Module):
 
     def __init__(self, dim: int, heads: int, head_dim: int, centers: int, regions: int = 1, weighting: str = 'count') -> None:
         super().__init__()
-        self.settings = dict(heads=heads, centers=centers, regions=regions, weighting=weighting)
+        self.settings: dict[str, Any] = dict(heads=heads, centers=centers, regions=regions, weighting=weighting)
         self.f = nn.Linear(dim, heads * head_dim)
         self.v = nn.Linear(dim, heads * head_dim)
         self.proj = nn.Linear(heads * head_dim, dim)
@@ -35,7 +37,8 @@ class ClusterEncode(nn.Module):
     def forward(self, x: Tensor, scale: Tensor | None = None) -> Tensor:
         """The encoded map; `scale`, one number per channel, multiplies it."""
         run = encode if self.implementation == 'fast' else reference.encode
-        weight, bias = self.proj.weight, self.proj.bias
+        weight: Tensor = self.proj.weight
+        bias: Tensor = self.proj.bias
         if scale is not None:
             weight, bias = weight * scale[:, None], bias * scale
         y, ids = run(x, self.f.weight, self.f.bias, self.v.weight, self.v.bias, weight, bias, self.alpha, self.beta,

@@ -1,0 +1,59 @@
+"""Which image file could not be read."""
+from __future__ import annotations
+
+import contextlib
+import re
+import traceback
+from collections.abc import Iterator
+from typing import Any
+
+from PIL import Image
+
+from fec_mm.engine.check_data_hook import leaves
+from fec_mm.errors import UserError
+
+
+@contextlib.contextmanager
+def naming_bad_images(runner: Any) -> Iterator[None]:
+    """Replace an exception from decoding an image or a label map, which does not say of which, by one that does.
+
+    mmcv's `LoadImageFromFile` names the file; mmseg's `LoadAnnotations` (of Pillow's or OpenCV's decoders) does not,
+    and it may have happened in a worker. So the files of the loaders in use are looked through, after the fact.
+
+    Args:
+        runner: the mmengine runner that trains or tests inside of the `with`.
+
+    Raises:
+        UserError: naming the file. Other exceptions pass.
+    """
+    try:
+        yield
+    except Exception as error:
+        text = ''.join(traceback.format_exception(type(error), error, error.__traceback__))
+        path = find_unreadable(runner) if re.search(r'loading\.py|imfrombytes|[/\\]PIL[/\\]', text) else None
+        if path is None:
+            raise
+        raise UserError(f'{path} is not a readable image: replace it') from error
+
+
+def find_unreadable(runner: Any) -> str | None:
+    """The first image or label map of the runner's loaders that cannot be decoded, if any."""
+    for loop in (runner._train_loop, runner._val_loop, runner._test_loop):
+        for dataset in leaves(loop.dataloader.dataset) if hasattr(loop, 'dataloader') else ():
+            for i in range(len(dataset)):
+                info = dataset.get_data_info(i)
+                for path in (info.get('img_path'), info.get('seg_map_path')):
+                    if path is not None and not _readable(path):
+                        return str(path)
+    return None
+
+
+def _readable(path: str) -> bool:
+    try:
+        with Image.open(path) as image:
+            image.verify()
+    except FileNotFoundError:
+        return True  # which is another error, and has a name
+    except (OSError, SyntaxError, ValueError):  # SyntaxError is Pillow's word for a broken PNG
+        return False
+    return True

@@ -1,0 +1,77 @@
+"""What tools/test.py does, for mmpretrain, mmdet and mmseg."""
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line of testing, as MM users know it."""
+    from .config import add_common_options
+    parser = argparse.ArgumentParser(description='Evaluate a classifier, detector or segmenter')
+    parser.add_argument('config', help='config file; its default_scope names the toolbox')
+    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument('--out', help='file for the predictions (.pkl); in mmseg: folder for the predicted label maps')
+    parser.add_argument('--out-item', choices=['pred', 'metrics'], default='pred',
+                        help='what --out is for; metrics are written as .json, .yaml or .pkl')
+    parser.add_argument('--show-dir', help='folder for images with the predictions painted on them')
+    parser.add_argument('--tta', action='store_true',
+                        help='test-time augmentation by tta_model and tta_pipeline of the config; default: flips')
+    add_common_options(parser)
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
+    """Evaluate a checkpoint.
+
+    Args:
+        argv: the command line; default: the process's.
+
+    Returns:
+        The metrics, by name.
+
+    Raises:
+        fec_mm.errors.UserError: on bad input. Other exceptions may be explained by `fec_mm.apis.explain`.
+    """
+    args = parse_args(argv)
+    from mmengine.dist import is_main_process
+
+    from fec_mm import compat
+    from fec_mm.engine import StrictLoadHook
+
+    from .checkpoints import check_checkpoint
+    from .config import build_runner, load_config, log_notes, set_loader_defaults
+    from .images import naming_bad_images
+    from .outputs import add_dump, check_out, save_label_maps, show, write_beside
+    from .tta import use_tta
+    cfg = load_config(args, needed=('model', 'test_dataloader', 'test_cfg', 'test_evaluator'))
+    check_out(args.out, args.out_item, cfg.default_scope)
+    check_checkpoint(args.checkpoint)
+    cfg.load_from, cfg.resume = args.checkpoint, False
+    if args.show_dir:
+        show(cfg, args.show_dir)
+    if args.tta:
+        use_tta(cfg)
+    if args.out and args.out_item == 'pred' and cfg.default_scope == 'mmseg':
+        save_label_maps(cfg, args.out)
+    set_loader_defaults(cfg)
+    notes = compat.adapt_to_device(cfg)
+    with compat.distributed(args.launcher, **cfg.get('env_cfg', {}).get('dist_cfg', {})):
+        runner = build_runner(cfg)
+        log_notes(notes)
+        runner.register_hook(StrictLoadHook(args.checkpoint))
+        beside = write_beside(args.out) if args.out else None
+        if beside and args.out_item == 'pred' and cfg.default_scope != 'mmseg':
+            add_dump(runner, cfg.default_scope, str(beside))
+        with naming_bad_images(runner):
+            metrics: dict[str, Any] = runner.test()
+        if beside and is_main_process():
+            if args.out_item == 'metrics':
+                import mmengine
+                mmengine.dump(metrics, str(beside))
+            if beside.exists():
+                os.replace(beside, Path(args.out))
+    return metrics

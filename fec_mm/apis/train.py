@@ -1,0 +1,81 @@
+"""What tools/train.py does, for mmpretrain, mmdet and mmseg."""
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line of training, as MM users know it."""
+    from .config import add_common_options
+    parser = argparse.ArgumentParser(description='Train a classifier, detector or segmenter')
+    parser.add_argument('config', help='config file; its default_scope names the toolbox')
+    parser.add_argument('--resume', nargs='?', const='auto',
+                        help='continue from this checkpoint; without a path, from the latest in the work dir')
+    parser.add_argument('--amp', action='store_true', help='mixed precision')
+    parser.add_argument('--auto-scale-lr', action='store_true',
+                        help='scale the learning rate by the actual batch size over auto_scale_lr.base_batch_size')
+    parser.add_argument('--no-validate', action='store_true', help='do not evaluate during training')
+    add_common_options(parser)
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Train.
+
+    Args:
+        argv: the command line; default: the process's.
+
+    Raises:
+        fec_mm.errors.UserError: on bad input. Other exceptions may be explained by `fec_mm.apis.explain`.
+    """
+    args = parse_args(argv)
+    from fec_mm import compat
+    from fec_mm.engine import CheckDataHook, StrictLoadHook
+
+    from .config import build_runner, load_config, log_notes, set_loader_defaults
+    from .images import naming_bad_images
+    cfg = load_config(args, needed=('model', 'train_dataloader', 'train_cfg', 'optim_wrapper'))
+    _merge_args(cfg, args)
+    set_loader_defaults(cfg)
+    source = _check_source(cfg)
+    notes = compat.keep_checkpoints_safe(cfg) + compat.adapt_to_device(cfg)
+    with compat.distributed(args.launcher, **cfg.get('env_cfg', {}).get('dist_cfg', {})):
+        runner = build_runner(cfg)
+        log_notes(notes)
+        runner.register_hook(CheckDataHook())
+        if source and cfg.get('resume'):
+            runner.register_hook(StrictLoadHook(source))
+        with naming_bad_images(runner):
+            runner.train()
+
+
+def _merge_args(cfg, args):  # type: ignore[no-untyped-def]
+    from fec_mm.compat import has_accelerator
+    from fec_mm.errors import UserError
+    if args.no_validate:
+        cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+    if args.amp:
+        if not has_accelerator():
+            raise UserError('--amp needs an accelerator and there is none: leave it out, training is in float32')
+        kind = cfg.optim_wrapper.get('type', 'OptimWrapper')
+        if kind not in ('OptimWrapper', 'AmpOptimWrapper'):
+            raise UserError(f'--amp replaces an OptimWrapper and the config has a {kind}: leave it out')
+        cfg.optim_wrapper.type = 'AmpOptimWrapper'
+        cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
+    if args.auto_scale_lr:
+        if not cfg.get('auto_scale_lr', {}).get('base_batch_size'):
+            raise UserError(f'--auto-scale-lr needs auto_scale_lr=dict(base_batch_size=...) in {args.config}: add it')
+        cfg.auto_scale_lr.enable = True
+    if args.resume is not None:
+        cfg.resume = True
+        cfg.load_from = None if args.resume == 'auto' else args.resume
+
+
+def _check_source(cfg):  # type: ignore[no-untyped-def]
+    """The checkpoint that training starts from, made sure to be readable; None when it starts from scratch."""
+    from .checkpoints import check_checkpoint, last_checkpoint
+    if cfg.get('load_from'):
+        check_checkpoint(cfg.load_from)
+        return cfg.load_from
+    return last_checkpoint(cfg.work_dir) if cfg.get('resume') else None

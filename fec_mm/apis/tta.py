@@ -1,0 +1,43 @@
+"""Test-time augmentation."""
+from __future__ import annotations
+
+from copy import deepcopy
+
+from mmengine.config import Config, ConfigDict
+
+MODELS: dict[str, dict] = {
+    'mmpretrain': dict(type='AverageClsScoreTTA'),
+    'mmdet': dict(type='DetTTAModel', tta_cfg=dict(nms=dict(type='nms', iou_threshold=0.5), max_per_img=100)),
+    'mmseg': dict(type='SegTTAModel'),
+}
+
+
+def use_tta(cfg: Config) -> None:
+    """Wrap the model in `tta_model` and replace the test pipeline by `tta_pipeline`.
+
+    Where the config has none, predictions of the image and of its mirror image are merged, as the tools of mmpretrain
+    and mmdet do.
+
+    Args:
+        cfg: a full config of one of the three toolboxes, changed in place.
+    """
+    dataset = cfg.test_dataloader.dataset
+    while 'dataset' in dataset:
+        dataset = dataset.dataset
+    model: dict = cfg.get('tta_model') or MODELS[cfg.default_scope]
+    dataset.pipeline = cfg.get('tta_pipeline') or _flips(dataset.pipeline)
+    cfg.model = ConfigDict(**deepcopy(model), module=cfg.model)
+
+
+def _flips(pipeline: list[dict]) -> list[dict]:
+    """A test pipeline with a flip before its annotations are loaded, or else before its last step.
+
+    Annotations stay unflipped that way: results are flipped back before they are measured.
+    """
+    pipeline = deepcopy(pipeline)
+    at = next((i for i, step in enumerate(pipeline) if 'LoadAnnotations' in step['type']), len(pipeline) - 1)
+    for step in pipeline[at:]:
+        if 'meta_keys' in step:
+            step['meta_keys'] = tuple(dict.fromkeys([*step['meta_keys'], 'flip', 'flip_direction']))
+    flips = [dict(type='RandomFlip', prob=1.), dict(type='RandomFlip', prob=0.)]
+    return [*pipeline[:at], dict(type='TestTimeAug', transforms=[flips, *([step] for step in pipeline[at:])])]

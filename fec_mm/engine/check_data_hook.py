@@ -1,0 +1,48 @@
+"""A data set without anything to learn or to measure is an error."""
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from fec_mm.errors import UserError
+from fec_mm.registry import HOOKS
+
+
+@HOOKS.register_module()
+class CheckDataHook(Hook):
+    """Refuse a loader without samples, and a training or validation set of detection without one object."""
+
+    def before_train(self, runner: Runner) -> None:
+        """Check the training data.
+
+        Raises:
+            UserError: naming the annotation file.
+        """
+        _check(runner.train_dataloader.dataset)
+
+    def before_val(self, runner: Runner) -> None:
+        """Check the validation data; raises as `before_train`."""
+        _check(runner.val_dataloader.dataset)
+
+
+def leaves(dataset: Any) -> Iterator[Any]:
+    """The data sets inside of wrappers such as RepeatDataset and ConcatDataset."""
+    inner = [dataset.dataset] if hasattr(dataset, 'dataset') else getattr(dataset, 'datasets', [])
+    if not inner:
+        yield dataset
+    for child in inner:
+        yield from leaves(child)
+
+
+def _check(dataset: Any) -> None:
+    for leaf in leaves(dataset):
+        where = getattr(leaf, 'ann_file', '') or getattr(leaf, 'data_prefix', '') or type(leaf).__name__
+        if len(leaf) == 0:
+            raise UserError(f'{where} gives no sample: check the annotations, the image folder and filter_cfg')
+        if not hasattr(leaf, 'get_data_info') or 'instances' not in leaf.get_data_info(0):
+            continue
+        if not any(leaf.get_data_info(i)['instances'] for i in range(len(leaf))):
+            raise UserError(f'{where} lists {len(leaf)} images and no object in them: check the annotations')

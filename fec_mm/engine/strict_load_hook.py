@@ -1,0 +1,62 @@
+"""A checkpoint of another model is an error."""
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from mmengine.hooks import Hook
+from mmengine.model import BaseTTAModel, is_model_wrapper
+from mmengine.runner import Runner
+from mmengine.runner.checkpoint import load_state_dict
+from torch import Tensor, nn
+
+from fec_mm.errors import UserError
+from fec_mm.registry import HOOKS
+
+
+@HOOKS.register_module()
+class StrictLoadHook(Hook):
+    """Refuse a checkpoint whose keys or shapes are not the model's.
+
+    mmengine's runner loads without `strict` and only warns, so that `test.py` would report the score of a model that
+    is partly random. Registered by the tools for testing and resuming, not for `load_from`, which fine-tuning uses
+    with other heads. Its priority is the lowest: hooks that change checkpoints, such as EMAHook, come before.
+
+    Args:
+        name: what to call the checkpoint in the error.
+    """
+    priority = 'LOWEST'
+
+    def __init__(self, name: str = 'to load') -> None:
+        self.name = name
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        """Load strictly what the runner is about to load.
+
+        Raises:
+            UserError: with counts and an example of each kind of difference.
+        """
+        model = runner.model
+        while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
+            model = model.module
+        state = checkpoint.get('state_dict', checkpoint)
+        state = {re.sub(r'^module\.', '', key): value for key, value in state.items()}
+        try:
+            load_state_dict(model, state, strict=True)
+        except RuntimeError as error:
+            raise UserError(f'checkpoint {self.name} is of another model: {_differences(model, state)}') from error
+
+
+def _differences(model: nn.Module, state: dict[str, Tensor]) -> str:
+    """Counts of missing, unknown and misshaped keys with an example each, and what to do."""
+    own = model.state_dict()
+    missing = [key for key in own if key not in state]
+    unknown = [key for key in state if key not in own]
+    shapes = [f'{key}: {tuple(state[key].shape)} instead of {tuple(own[key].shape)}'
+              for key in own if key in state and state[key].shape != own[key].shape]
+    parts = [f'{len(found)} {what} ({found[0]}{", ..." if len(found) > 1 else ""})'
+             for found, what in ((missing, 'missing'), (unknown, 'unknown'), (shapes, 'of another shape')) if found]
+    foreign = not any(key.startswith('backbone.') for key in state)
+    advice = ("convert an authors' checkpoint with tools/model_converters/convert_released.py first" if foreign else
+              'use the config that it was trained with')
+    return f'{"; ".join(parts)}: {advice}'

@@ -1,0 +1,86 @@
+"""Renderings of label maps.
+
+Shapes: images are H×W×3 (RGB, uint8), label maps H×W (integers).
+"""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .optional import optional
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+MIN_PIXELS = 448  # longer side of a rendering: small inputs are enlarged, so that outlines do not cover them
+PANEL_INCHES = 3.
+
+
+def mean_colours(image: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Every pixel in the mean colour of its cluster, H×W×3, uint8."""
+    _, inverse, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    inverse = inverse.ravel()
+    means = np.stack([np.bincount(inverse, image[..., c].ravel()) / counts for c in range(3)], axis=-1)
+    return means.round().astype(np.uint8)[inverse].reshape(image.shape)
+
+
+def outlines(image: np.ndarray, labels: np.ndarray, colour: tuple[float, float, float] = (1., 1., 0.)) -> np.ndarray:
+    """The image with the pixels on both sides of every border between clusters coloured, H×W×3, uint8.
+
+    Args:
+        colour: RGB of 0 to 1.
+    """
+    border = optional('skimage.segmentation').find_boundaries(labels, mode='thick')
+    painted = image.copy()
+    painted[border] = np.round(255 * np.asarray(colour)).astype(np.uint8)
+    return painted
+
+
+def cluster_figure(image: np.ndarray,
+                   levels: Sequence[np.ndarray],
+                   groups: np.ndarray | None = None,
+                   title: str = '') -> Figure:
+    """The input, and for each level (and the merged groups) its clusters' mean colours above their outlines.
+
+    Args:
+        image: H×W×3.
+        levels: label maps, H×W, from fine to coarse.
+        groups: the merged groups, H×W.
+        title: of the whole figure.
+
+    Returns:
+        A matplotlib figure, which belongs to no window: use its `savefig`.
+    """
+    figure: Figure = optional('matplotlib.figure').Figure(layout='constrained')
+    maps = {f'level {i}': labels for i, labels in enumerate(levels, 1)}
+    if groups is not None:
+        maps['merged'] = groups
+    height, width = image.shape[:2]
+    # Panels as high as the image is in proportion, and a little for the titles.
+    figure.set_size_inches(PANEL_INCHES * (1 + len(maps)), 2 * PANEL_INCHES * height / width + 0.8)
+    axes = figure.subplots(2, 1 + len(maps), squeeze=False)
+    for ax in axes.flat:
+        ax.set_axis_off()
+    large = _enlarge(image)
+    _show(axes[0, 0], large, f'input, {width}×{height}')
+    for (upper, lower), (name, labels) in zip(axes.T[1:], maps.items()):
+        count = len(np.unique(labels))
+        _show(upper, _enlarge(mean_colours(image, labels)), f'{name}: {count} {"groups" if name == "merged" else "clusters"}')
+        _show(lower, outlines(large, _enlarge(labels)))
+    if title:
+        figure.suptitle(title)
+    return figure
+
+
+def _enlarge(pixels: np.ndarray) -> np.ndarray:
+    """Each pixel repeated, so that the longer side has at least `MIN_PIXELS`."""
+    factor = -(-MIN_PIXELS // max(pixels.shape[:2]))
+    return pixels.repeat(factor, axis=0).repeat(factor, axis=1)
+
+
+def _show(ax: Axes, picture: np.ndarray, title: str = '') -> None:
+    ax.imshow(picture, interpolation='antialiased')
+    ax.set_title(title, fontsize=10)

@@ -1,0 +1,85 @@
+"""From what each pooling layer assigned to the clusters that the input's pixels belong to, level by level.
+
+Shapes: B images, H×W pixels of the backbone's input, h×w positions of a layer's input; label maps are B×H×W, int64.
+"""
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from fec_mm.errors import UserError
+
+from .optional import optional
+
+STEM_STRIDE = 4
+
+
+def cluster_levels(pools: Sequence[Tensor], image_size: tuple[int, int]) -> list[Tensor]:
+    """Compose the pooling layers' assignments: the cluster of each pixel at every level.
+
+    A pixel is at first in the stem position that sees it; the last ones of a side that 4 does not divide are seen by
+    none, and go with their neighbour. Each pooling layer's clusters are the positions that the next one clusters.
+
+    Args:
+        pools: the assignments of successive pooling layers, B×1×h×w, as raster positions in ceil(h/2)×ceil(w/2).
+        image_size: H, W.
+
+    Returns:
+        For each pooling layer a label map, B×H×W; labels are raster positions in that layer's pooled map.
+
+    Raises:
+        UserError: there is no pooling layer, as in Context Cluster.
+        ValueError: the shapes do not follow from each other.
+    """
+    if not pools:
+        raise UserError('the backbone has no clustering-based pooling, and so no hierarchy of clusters to show '
+                        '(Context Cluster halves its maps by convolutions): use one with fec_mm.FEC')
+    height, width = image_size
+    h, w = height // STEM_STRIDE, width // STEM_STRIDE
+    device = pools[0].device
+    rows, cols = ((torch.arange(side, device=device) // STEM_STRIDE).clamp(max=last - 1)
+                  for side, last in ((height, h), (width, w)))
+    labels = (rows[:, None] * w + cols).flatten().expand(len(pools[0]), -1)
+    levels = []
+    for level, ids in enumerate(pools, 1):
+        if ids.shape != (len(labels), 1, h, w):
+            raise ValueError(f'pooling layer {level} assigned a map of {tuple(ids.shape)}, expected {(len(labels), 1, h, w)} '
+                             f'for images of {height}×{width}')
+        labels = ids.flatten(1).gather(1, labels)
+        levels.append(labels.unflatten(1, (height, width)))
+        h, w = (h + 1) // 2, (w + 1) // 2
+    return levels
+
+
+def merge_clusters(labels: Tensor, features: Tensor, groups: int, seed: int = 0) -> Tensor:
+    """Merge the clusters of each image to a few groups, by k-means over the directions of their representatives.
+
+    Only clusters with pixels take part.
+
+    Args:
+        labels: B×H×W, of the last level.
+        features: the representatives that the labels are raster positions of, B×C×h×w: the backbone's last output.
+        groups: k, how many groups.
+        seed: of k-means.
+
+    Returns:
+        B×H×W, the group of each pixel, from 0 for the group of most pixels to k − 1.
+
+    Raises:
+        UserError: an image has fewer clusters than `groups`, or scikit-learn is not installed.
+    """
+    cluster = optional('sklearn.cluster')
+    merged = []
+    for image_labels, vectors in zip(labels, F.normalize(features.detach().flatten(2).transpose(1, 2), dim=-1)):
+        used, inverse, pixels = image_labels.unique(return_inverse=True, return_counts=True)
+        if not 1 <= groups <= len(used):
+            raise UserError(f'cannot merge {len(used)} clusters to {groups} groups: ask for 1 to {len(used)} groups')
+        means = cluster.KMeans(groups, n_init=10, random_state=seed)
+        group = torch.as_tensor(means.fit_predict(vectors[used].double().cpu().numpy()), device=labels.device).long()
+        sizes = torch.zeros(groups, dtype=torch.long, device=labels.device).index_add(0, group, pixels)
+        rank = sizes.argsort(descending=True, stable=True).argsort()
+        merged.append(rank[group][inverse])
+    return torch.stack(merged)

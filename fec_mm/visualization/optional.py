@@ -1,0 +1,25 @@
+"""Packages that only pictures need."""
+from __future__ import annotations
+
+from importlib import import_module
+from types import ModuleType
+
+from fec_mm.errors import UserError
+
+DISTRIBUTIONS = {'skimage': 'scikit-image', 'sklearn': 'scikit-learn'}
+
+
+def optional(module: str) -> ModuleType:
+    """Import a module of an extra.
+
+    Raises:
+        UserError: its package is not installed.
+    """
+    package = module.split('.')[0]
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name != package:
+            raise
+        name = DISTRIBUTIONS.get(package, package)
+        raise UserError(f'pictures of clusters need {name}, which is not installed: pip install {name}') from error

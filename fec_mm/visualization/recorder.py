@@ -1,0 +1,68 @@
+"""What each clustering layer assigned to what, taken from its tap while a model runs.
+
+Shapes: assignments are B×heads×H×W, int64, see `fec_mm.models.layers.AssignmentTap`.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor, nn
+
+from fec_mm.errors import UserError
+from fec_mm.models.layers import AssignmentTap, ClusterPool
+
+
+@dataclass
+class Assignments:
+    """The assignments of the last forward, by the name of the layer, in the order in which the layers ran.
+
+    Attributes:
+        layers: of every clustering layer.
+        pool_names: which of them are pooling layers.
+    """
+    layers: dict[str, Tensor] = field(default_factory=dict)
+    pool_names: set[str] = field(default_factory=set)
+
+    @property
+    def pools(self) -> list[Tensor]:
+        """The assignments of the pooling layers that ran, B×1×H×W each, from the finest to the coarsest map."""
+        return [ids for name, ids in self.layers.items() if name in self.pool_names]
+
+
+@contextmanager
+def record_assignments(model: nn.Module) -> Iterator[Assignments]:
+    """Record what a model assigns inside of the `with`.
+
+    Forward hooks on the taps do it, and are removed at the end, also after an exception. Without this, no model keeps any
+    assignment. A layer that runs again replaces its record.
+
+    Args:
+        model: a backbone, or whatever contains one.
+
+    Raises:
+        UserError: it has no clustering layer.
+    """
+    record, handles = Assignments(), []
+    try:
+        for name, layer in model.named_modules():
+            for tap in layer.children():
+                if isinstance(tap, AssignmentTap):
+                    handles.append(tap.register_forward_hook(_keep(record.layers, name)))
+                    if isinstance(layer, ClusterPool):
+                        record.pool_names.add(name)
+        if not handles:
+            raise UserError(f'{type(model).__name__} has no clustering layer: use a model with fec_mm.FEC as its backbone')
+        yield record
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _keep(layers: dict[str, Tensor], name: str) -> Callable[[nn.Module, Any, Tensor], None]:
+    def hook(_module: nn.Module, _inputs: Any, ids: Tensor) -> None:
+        layers[name] = ids
+
+    return hook

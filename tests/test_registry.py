@@ -1,0 +1,41 @@
+"""`type='fec_mm.…'` resolves from every toolbox without custom_imports, and the registries' locations exist."""
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib import import_module
+
+import pytest
+
+from fec_mm import registry
+
+
+@pytest.mark.parametrize('scope', ['mmpretrain', 'mmdet', 'mmseg'])
+def test_resolves_from_a_fresh_process(scope: str) -> None:
+    code = ('from fec_mm.compat import await_torchvision; await_torchvision()\n'
+            f'from {scope}.registry import MODELS\n'
+            'from mmengine.registry import init_default_scope\n'
+            f'init_default_scope({scope!r})\n'
+            "model = MODELS.build(dict(type='fec_mm.FEC', arch='small', out_indices=(0, 1, 2, 3)))\n"
+            'print(type(model).__module__, sum(p.numel() for p in model.parameters()))')
+    result = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    assert result.stdout.split() == ['fec_mm.models.backbones.fec', '5407112'], result.stderr
+
+
+def test_all_scopes_in_one_process() -> None:
+    from mmengine.registry import DefaultScope
+    for scope in ('mmpretrain', 'mmdet', 'mmseg'):
+        models = import_module(f'{scope}.registry').MODELS
+        with DefaultScope.overwrite_default_scope(scope):
+            assert models.build(dict(type='fec_mm.ContextCluster', arch='tiny')).weighting == 'similarity'
+
+
+def test_locations_exist() -> None:
+    """mmengine swallows a failing import there."""
+    names = [name for name in vars(registry) if name.isupper() and not name.startswith('MMENGINE')]
+    assert 'MODELS' in names
+    for name in names:
+        for location in getattr(registry, name)._locations:
+            import_module(location)
+        getattr(registry, name).import_from_location()
+        assert len(getattr(registry, name)) > 0, f'{name} registers nothing'
