@@ -9,7 +9,7 @@ import pytest
 
 from fec_mm.datasets.build import build_once
 from fec_mm.datasets.digits import load_digits
-from fec_mm.datasets.scenes import (DIGIT_SIZE, MIN_VISIBLE, NUM_DIGITS, PHOTOS, Scene, _rotated, compose, load_photos)
+from fec_mm.datasets.scenes import DIGIT_SIZE, MIN_VISIBLE, NUM_DIGITS, PHOTOS, Scene, _rotated, compose, load_photos
 from fec_mm.errors import UserError
 
 
