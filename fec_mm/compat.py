@@ -5,6 +5,7 @@ Importing this module costs nothing: torch, numpy and mmengine are imported by t
 from __future__ import annotations
 
 import contextlib
+import gc
 import sys
 from collections.abc import Iterator, Sequence
 from importlib.machinery import ModuleSpec
@@ -136,7 +137,7 @@ def distributed(launcher: str, **dist_cfg: Any) -> Iterator[None]:
     `mmengine.dist.init_dist` calls `torch.cuda.set_device` whatever the backend is (mmengine/dist/utils.py), which
     raises without CUDA. The group is made here by the same function, with gloo and without that call; the runner finds
     it and makes none. Where there is an accelerator, all of it is left to mmengine. The group is destroyed at the end,
-    which mmengine forgets and torch warns of.
+    which mmengine forgets and torch warns of; nothing outside may refer to the runner by then.
 
     Args:
         launcher: none, pytorch, slurm or mpi.
@@ -153,6 +154,9 @@ def distributed(launcher: str, **dist_cfg: Any) -> Iterator[None]:
     yield
     # Not in a `finally`: after an error the other processes may wait in a collective that this one will not join.
     if torch_dist.is_available() and torch_dist.is_initialized():
+        # Gloo's threads live until its last user is gone, here the model in the runner's reference cycles. One that drops
+        # a tensor while the interpreter shuts down aborts the process ("terminate called without an active exception").
+        gc.collect()
         torch_dist.destroy_process_group()
 
 

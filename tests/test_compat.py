@@ -158,16 +158,26 @@ LAUNCHERS = {
 }
 
 
+@pytest.mark.skipif(not Path('/proc/self/task').is_dir(), reason='counts threads in /proc')
 @pytest.mark.parametrize('launcher', LAUNCHERS)
 def test_process_group_without_accelerator(launcher: str) -> None:
-    code = ('import torch, fec_mm.compat as c, torch.distributed as d; before = torch.cuda.set_device\n'
-            f'with c.distributed({launcher!r}, backend="nccl", timeout=60):\n'
-            '    print(d.get_backend(), d.get_world_size(), torch.cuda.set_device is before)\n'
-            'print(d.is_initialized())')
+    code = f"""if True:
+        import gc, glob, torch, fec_mm.compat as c, torch.distributed as d
+        before = torch.cuda.set_device
+        def use():  # as a runner does: with a model in a reference cycle
+            model = torch.nn.parallel.DistributedDataParallel(torch.nn.Linear(1, 1))
+            model.me = [model]
+        def threads():
+            return sum('gloo' in open(path).read() for path in glob.glob('/proc/self/task/*/comm'))
+        gc.disable()
+        with c.distributed({launcher!r}, backend='nccl', timeout=60):
+            use()
+            print(d.get_backend(), d.get_world_size(), torch.cuda.set_device is before, threads() > 0)
+        print(d.is_initialized(), threads())"""
     done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=False, env={
         **os.environ, **LAUNCHERS[launcher], 'MASTER_ADDR': '127.0.0.1', 'MASTER_PORT': free_port(),
         'CUDA_VISIBLE_DEVICES': '-1'})
-    assert done.stdout.split() == ['gloo', '1', 'True', 'False'], done.stderr
+    assert done.stdout.split() == ['gloo', '1', 'True', 'True', 'False', '0'], done.stderr
 
 
 def test_no_process_group_without_launcher() -> None:

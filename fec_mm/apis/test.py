@@ -5,7 +5,10 @@ import argparse
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -37,15 +40,11 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
         fec_mm.errors.UserError: on bad input. Other exceptions may be explained by `fec_mm.apis.explain`.
     """
     args = parse_args(argv)
-    from mmengine.dist import is_main_process
-
     from fec_mm import compat
-    from fec_mm.engine import StrictLoadHook
 
     from .checkpoints import check_checkpoint
-    from .config import build_runner, load_config, log_notes, set_loader_defaults
-    from .images import naming_bad_images
-    from .outputs import add_dump, check_out, save_label_maps, show, write_beside
+    from .config import load_config, set_loader_defaults
+    from .outputs import check_out, save_label_maps, show
     from .tta import use_tta
     cfg = load_config(args, needed=('model', 'test_dataloader', 'test_cfg', 'test_evaluator'))
     check_out(args.out, args.out_item, cfg.default_scope)
@@ -60,18 +59,30 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     set_loader_defaults(cfg)
     notes = compat.adapt_to_device(cfg)
     with compat.distributed(args.launcher, **cfg.get('env_cfg', {}).get('dist_cfg', {})):
-        runner = build_runner(cfg)
-        log_notes(notes)
-        runner.register_hook(StrictLoadHook(args.checkpoint))
-        beside = write_beside(args.out) if args.out else None
-        if beside and args.out_item == 'pred' and cfg.default_scope != 'mmseg':
-            add_dump(runner, cfg.default_scope, str(beside))
-        with naming_bad_images(runner):
-            metrics: dict[str, Any] = runner.test()
-        if beside and is_main_process():
-            if args.out_item == 'metrics':
-                import mmengine
-                mmengine.dump(metrics, str(beside))
-            if beside.exists():
-                os.replace(beside, Path(args.out))
+        return _test(cfg, args, notes)
+
+
+def _test(cfg: Config, args: argparse.Namespace, notes: list[str]) -> dict[str, Any]:
+    """Build the runner, run it, write what `--out` asks for; on return nothing refers to the runner."""
+    from mmengine.dist import is_main_process
+
+    from fec_mm.engine import StrictLoadHook
+
+    from .config import build_runner, log_notes
+    from .images import naming_bad_images
+    from .outputs import add_dump, write_beside
+    runner = build_runner(cfg)
+    log_notes(notes)
+    runner.register_hook(StrictLoadHook(args.checkpoint))
+    beside = write_beside(args.out) if args.out else None
+    if beside and args.out_item == 'pred' and cfg.default_scope != 'mmseg':
+        add_dump(runner, cfg.default_scope, str(beside))
+    with naming_bad_images(runner):
+        metrics: dict[str, Any] = runner.test()
+    if beside and is_main_process():
+        if args.out_item == 'metrics':
+            import mmengine
+            mmengine.dump(metrics, str(beside))
+        if beside.exists():
+            os.replace(beside, Path(args.out))
     return metrics

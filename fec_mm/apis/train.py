@@ -3,6 +3,10 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -31,26 +35,38 @@ def main(argv: Sequence[str] | None = None) -> None:
     """
     args = parse_args(argv)
     from fec_mm import compat
-    from fec_mm.engine import CheckDataHook, StrictLoadHook
 
-    from .config import build_runner, load_config, log_notes, set_loader_defaults
-    from .images import naming_bad_images
+    from .config import load_config, set_loader_defaults
     cfg = load_config(args, needed=('model', 'train_dataloader', 'train_cfg', 'optim_wrapper'))
     _merge_args(cfg, args)
     set_loader_defaults(cfg)
     source = _check_source(cfg)
     notes = compat.keep_checkpoints_safe(cfg) + compat.adapt_to_device(cfg)
     with compat.distributed(args.launcher, **cfg.get('env_cfg', {}).get('dist_cfg', {})):
-        runner = build_runner(cfg)
-        log_notes(notes)
-        runner.register_hook(CheckDataHook())
-        if source and cfg.get('resume'):
-            runner.register_hook(StrictLoadHook(source))
-        with naming_bad_images(runner):
-            runner.train()
+        _train(cfg, source if cfg.get('resume') else None, notes)
 
 
-def _merge_args(cfg, args):  # type: ignore[no-untyped-def]
+def _train(cfg: Config, resumed: str | None, notes: list[str]) -> None:
+    """Build the runner and run it; on return nothing refers to it."""
+    from fec_mm.engine import CheckDataHook, StrictLoadHook
+
+    from .config import build_runner, log_notes
+    from .images import naming_bad_images
+    runner = build_runner(cfg)
+    log_notes(notes)
+    runner.register_hook(CheckDataHook())
+    if resumed:
+        runner.register_hook(StrictLoadHook(resumed))
+    with naming_bad_images(runner):
+        runner.train()
+
+
+def _merge_args(cfg: Config, args: argparse.Namespace) -> None:
+    """Put the command line into the config.
+
+    Raises:
+        UserError: an option that this config or machine cannot follow.
+    """
     from fec_mm.compat import has_accelerator
     from fec_mm.errors import UserError
     if args.no_validate:
@@ -72,10 +88,10 @@ def _merge_args(cfg, args):  # type: ignore[no-untyped-def]
         cfg.load_from = None if args.resume == 'auto' else args.resume
 
 
-def _check_source(cfg):  # type: ignore[no-untyped-def]
+def _check_source(cfg: Config) -> str | None:
     """The checkpoint that training starts from, made sure to be readable; None when it starts from scratch."""
     from .checkpoints import check_checkpoint, last_checkpoint
     if cfg.get('load_from'):
         check_checkpoint(cfg.load_from)
-        return cfg.load_from
+        return str(cfg.load_from)
     return last_checkpoint(cfg.work_dir) if cfg.get('resume') else None

@@ -7,6 +7,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from .regions import is_exporting
+
 # Centers that are compared vector-wise before the winner's block is searched: argmax costs several times an amax.
 BLOCK = 64
 
@@ -16,7 +18,6 @@ def tile_size(device: torch.device) -> int:
     return 1 << (20 if device.type == 'cpu' else 25)
 
 
-@torch.no_grad()
 def assign(x: Tensor, queries: Tensor, bias: Tensor) -> Tensor:
     """argmax over m of queries[g, h, m] · x[g, n] + bias[g, h, m], the first one at a tie.
 
@@ -28,6 +29,15 @@ def assign(x: Tensor, queries: Tensor, bias: Tensor) -> Tensor:
     Returns:
         G×N×e, int64. No gradient: the choice has none.
     """
+    x, queries, bias = x.detach(), queries.detach(), bias.detach()
+    if is_exporting():  # plain operators, all scores at once
+        scores = torch.einsum('gnc,gemc->gnem', x, queries) + bias[:, None]
+        return scores.argmax(-1)
+    return _assign(x, queries, bias)
+
+
+def _tiled(x: Tensor, queries: Tensor, bias: Tensor) -> Tensor:
+    """`assign` tile by tile."""
     G, N, C = x.shape
     heads, M = queries.shape[1:3]
     blocked = M > 2 * BLOCK
@@ -60,3 +70,13 @@ def assign(x: Tensor, queries: Tensor, bias: Tensor) -> Tensor:
     return torch.stack([
         torch.cat([best(slice(g, g + 1), slice(n, n + step))[0] for n in range(0, N, step)]) for g in range(G)
     ])
+
+
+# One opaque operator to torch.compile, which would otherwise unroll the tiles and compile anew for every count of them.
+_assign = _tiled
+if hasattr(torch.library, 'custom_op'):  # torch 2.4
+    _assign = torch.library.custom_op('fec_mm::assign', _tiled, mutates_args=())
+
+    @_assign.register_fake
+    def _(x: Tensor, queries: Tensor, bias: Tensor) -> Tensor:
+        return torch.empty(x.shape[0], x.shape[1], queries.shape[1], dtype=torch.int64, device=x.device)
