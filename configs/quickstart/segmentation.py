@@ -20,8 +20,8 @@ model = dict(
         norm_cfg=norm_cfg,
         # More than nine pixels of ten are background.
         loss_decode=dict(class_weight=[0.2] + [1.0] * 10)))
-max_iters = 1200
-train_cfg = dict(type='IterBasedTrainLoop', max_iters=max_iters, val_interval=400)
+max_iters = 2400
+train_cfg = dict(type='IterBasedTrainLoop', max_iters=max_iters, val_interval=800)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 optim_wrapper = dict(
@@ -29,5 +29,5 @@ optim_wrapper = dict(
     optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.05),
     paramwise_cfg=dict(norm_decay_mult=0., bias_decay_mult=0.))
 param_scheduler = dict(type='OneCycleLR', eta_max=1e-3, pct_start=0.15, total_steps=max_iters, by_epoch=False)
-default_hooks = dict(checkpoint=dict(interval=400))
-auto_scale_lr = dict(enable=False, base_batch_size=8)
+default_hooks = dict(checkpoint=dict(interval=800))
+auto_scale_lr = dict(enable=False, base_batch_size=4)

@@ -1,0 +1,62 @@
+"""The quick-start configs, end to end on a few real digits: data, training, evaluation, and a picture of the clusters."""
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import pytest
+
+from fec_mm.apis import test, train
+
+ROOT = Path(__file__).parents[1]
+# Its data, the score, and what makes it short.
+TASKS = {
+    'classification': ('accuracy/top1', [
+        'train_cfg.max_epochs=1', 'train_cfg.val_interval=1', 'train_dataloader.dataset.indices=128',
+        'val_dataloader.dataset.indices=50', 'test_dataloader.dataset.indices=50'
+    ]),
+    'detection': ('coco/bbox_mAP_50', ['train_cfg.max_epochs=1', 'train_cfg.val_interval=1']),
+    'segmentation': ('mIoU', ['train_cfg.max_iters=2', 'train_cfg.val_interval=2', 'default_hooks.checkpoint.interval=2']),
+}
+
+
+def tool(path: str) -> Callable[[], None]:
+    spec = importlib.util.spec_from_file_location('tool', ROOT / 'tools' / path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.main
+
+
+@pytest.fixture(scope='module')
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp('data')
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, 'argv', ['digits', '--out-dir', str(folder / 'digits')])
+        tool('dataset_converters/digits.py')()
+        patch.setattr(sys, 'argv', ['scenes', '--out-dir', str(folder / 'digit_scenes'), '--num-train', '8', '--num-val', '4'])
+        tool('dataset_converters/digit_scenes.py')()
+    return folder
+
+
+@pytest.mark.parametrize('task', TASKS)
+def test_from_data_to_picture(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, task: str) -> None:
+    monkeypatch.setenv('FEC_DATA', str(data))
+    config, (metric, short) = str(ROOT / f'configs/quickstart/{task}.py'), TASKS[task]
+    options = ['--work-dir', str(tmp_path), '--cfg-options', *short]
+    train.main([config, *options, f'experiment_name={uuid.uuid4().hex}'])
+    last = json.loads(next(tmp_path.glob('*/vis_data/scalars.json')).read_text().splitlines()[-1])
+    checkpoint = (tmp_path / 'last_checkpoint').read_text()
+    scores = test.main([config, checkpoint, *options, f'experiment_name={uuid.uuid4().hex}'])
+    assert scores[metric] == pytest.approx(last[metric])
+
+    image = next((data / 'digit_scenes/images/validation').glob('*.png'))
+    arguments = [config, str(image), '--checkpoint', checkpoint, '--out-dir', str(tmp_path / 'clusters')]
+    monkeypatch.setattr(sys, 'argv', ['visualize_clusters', *arguments])
+    tool('visualization/visualize_clusters.py')()
+    picture = cv2.imread(str(tmp_path / 'clusters' / image.name))
+    assert picture.shape[1] > 3 * 448 and picture.std() > 20
