@@ -163,9 +163,10 @@ LAUNCHERS = {
 def test_process_group_without_accelerator(launcher: str) -> None:
     code = f"""if True:
         import gc, glob, torch, fec_mm.compat as c, torch.distributed as d
+        from mmengine.model import MMDistributedDataParallel
         before = torch.cuda.set_device
         def use():  # as a runner does: with a model in a reference cycle
-            model = torch.nn.parallel.DistributedDataParallel(torch.nn.Linear(1, 1))
+            model = MMDistributedDataParallel(torch.nn.Linear(1, 1), broadcast_buffers=False)
             model.me = [model]
         def threads():
             return sum('gloo' in open(path).read() for path in glob.glob('/proc/self/task/*/comm'))

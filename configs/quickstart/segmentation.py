@@ -12,16 +12,16 @@ model = dict(
         arch=_base_.fec_mini,
         layer_scale_init_value=0.1,
         out_indices=(0, 1, 2, 3)),
-    neck=dict(in_channels=[32, 64, 128, 192], out_channels=48),
+    neck=dict(in_channels=[32, 64, 128, 192], out_channels=64),
     decode_head=dict(
-        in_channels=[48, 48, 48, 48],
-        channels=48,
+        in_channels=[64, 64, 64, 64],
+        channels=128,
         num_classes=11,
         norm_cfg=norm_cfg,
         # More than nine pixels of ten are background.
         loss_decode=dict(class_weight=[0.2] + [1.0] * 10)))
-max_iters = 2400
-train_cfg = dict(type='IterBasedTrainLoop', max_iters=max_iters, val_interval=800)
+max_iters = 1200
+train_cfg = dict(type='IterBasedTrainLoop', max_iters=max_iters, val_interval=400)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 optim_wrapper = dict(
@@ -29,5 +29,5 @@ optim_wrapper = dict(
     optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.05),
     paramwise_cfg=dict(norm_decay_mult=0., bias_decay_mult=0.))
 param_scheduler = dict(type='OneCycleLR', eta_max=1e-3, pct_start=0.15, total_steps=max_iters, by_epoch=False)
-default_hooks = dict(checkpoint=dict(interval=800))
-auto_scale_lr = dict(enable=False, base_batch_size=4)
+default_hooks = dict(checkpoint=dict(interval=400))
+auto_scale_lr = dict(enable=False, base_batch_size=8)

@@ -12,6 +12,9 @@ SIZE = 64
 TASKS = ('mmpretrain', 'mmdet', 'mmseg')
 
 COMMON = """
+fec = dict(
+    depths=(1, 1, 1, 1), embed_dims=(8, 12, 16, 20), num_heads=(2, 2, 2, 2), head_dims=(4, 4, 4, 4), mlp_ratios=(2, 2, 2, 2),
+    centers_per_side=(2, 2, 2, 1), regions_per_side=(2, 1, 1, 1))
 default_scope = '{scope}'
 work_dir = '{root}/work'
 train_cfg = dict(by_epoch=True, max_epochs=2, val_interval=1)
@@ -42,8 +45,9 @@ del loader
 
 CONFIGS = {
     'mmpretrain': """
-model = dict(type='ImageClassifier', backbone=dict(type='LeNet5'), neck=dict(type='GlobalAveragePooling'),
-             head=dict(type='LinearClsHead', num_classes=2, in_channels=120, topk=(1, )),
+model = dict(type='ImageClassifier', neck=dict(type='GlobalAveragePooling'),
+             head=dict(type='LinearClsHead', num_classes=2, in_channels=20, topk=(1, )),
+             backbone=dict(type='fec_mm.FEC', arch=fec, in_channels=1, layer_scale_init_value=0.1),
              data_preprocessor=dict(num_classes=2, mean=[127.], std=[127.], to_rgb=False))
 train_pipeline = test_pipeline = [
     dict(type='LoadImageFromFile', color_type='grayscale'), dict(type='Resize', scale=32), dict(type='PackInputs')]
@@ -54,8 +58,8 @@ norm = dict(type='SyncBN', requires_grad=True)
 model = dict(
     type='RetinaNet',
     data_preprocessor=dict(type='DetDataPreprocessor', mean=[127.] * 3, std=[127.] * 3, pad_size_divisor=32),
-    backbone=dict(type='ResNet', depth=18, base_channels=8, num_stages=4, out_indices=(2, 3), norm_cfg=norm),
-    neck=dict(type='FPN', in_channels=[32, 64], out_channels=16, num_outs=2),
+    backbone=dict(type='fec_mm.FEC', arch=fec, out_indices=(2, 3), layer_scale_init_value=0.1),
+    neck=dict(type='FPN', in_channels=[16, 20], out_channels=16, num_outs=2, norm_cfg=norm),
     bbox_head=dict(type='RetinaHead', num_classes=1, in_channels=16, stacked_convs=1, feat_channels=16,
                    anchor_generator=dict(type='AnchorGenerator', octave_base_scale=1, scales_per_octave=1, ratios=[1.0],
                                          strides=[16, 32]),
@@ -75,9 +79,8 @@ norm = dict(type='SyncBN', requires_grad=True)
 model = dict(
     type='EncoderDecoder',
     data_preprocessor=dict(type='SegDataPreProcessor', mean=[127.] * 3, std=[127.] * 3, size=(64, 64), seg_pad_val=255),
-    backbone=dict(type='ResNetV1c', depth=18, base_channels=8, stem_channels=8, num_stages=4, out_indices=(3, ),
-                  norm_cfg=norm),
-    decode_head=dict(type='FCNHead', in_channels=64, in_index=0, channels=8, num_convs=1, num_classes=2, norm_cfg=norm,
+    backbone=dict(type='fec_mm.ContextCluster', arch=fec, layer_scale_init_value=0.1),
+    decode_head=dict(type='FCNHead', in_channels=20, in_index=0, channels=8, num_convs=1, num_classes=2, norm_cfg=norm,
                      loss_decode=dict(type='CrossEntropyLoss')),
     train_cfg=dict(), test_cfg=dict(mode='whole'))
 train_pipeline = test_pipeline = [
