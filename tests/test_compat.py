@@ -22,8 +22,9 @@ from fec_mm import compat
 
 
 def python(code: str, *path: Path) -> str:
-    """What a fresh interpreter prints."""
-    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=False,
+    """What a fresh interpreter prints, without the finder that the environment's own .pth file may have installed."""
+    forget = 'import sys; sys.meta_path[:] = [f for f in sys.meta_path if type(f).__name__ != "_TorchvisionFinder"]\n'
+    done = subprocess.run([sys.executable, '-c', forget + code], capture_output=True, text=True, check=False,
                           env={**os.environ, 'PYTHONPATH': os.pathsep.join(map(str, path))})
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()

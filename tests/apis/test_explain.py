@@ -57,8 +57,10 @@ def test_the_same_exception_outside_of_a_config_is_not_explained() -> None:
 
 
 def test_unknown_types_suggest_the_nearest() -> None:
-    assert line(lambda: HOOKS.build(dict(type='CheckpointHok'))) == \
-        "type='CheckpointHok' in the config is no hook of mmengine: did you mean 'CheckpointHook'?"
+    text = line(lambda: HOOKS.build(dict(type='CheckpointHok'))) or ''
+    # Of mmengine, or of whatever toolbox another test has made the default.
+    assert text.startswith("type='CheckpointHok' in the config is no hook of ")
+    assert text.endswith(": did you mean 'CheckpointHook'?")
     assert "did you mean 'fec_mm.FEC'" in (line(lambda: MODELS.build(dict(type='fec_mm.Fec'))) or '')
     assert 'custom_imports' in (line(lambda: HOOKS.build(dict(type='Qqqq'))) or '')
     constructor = OPTIM_WRAPPER_CONSTRUCTORS.get('DefaultOptimWrapperConstructor')(

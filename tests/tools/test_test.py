@@ -119,7 +119,7 @@ def test_refuses_what_is_not_this_models_checkpoint(given: Given, failure: Failu
     other = given('mmseg')[1]
     assert f'checkpoint {other} is of another model' in failure(test.main, config, other, *rest)
     line = failure(test.main, config, checkpoint, *rest, '--cfg-options', 'model.head.num_classes=3')
-    assert 'head.fc.weight: (2, 120) instead of (3, 120)' in line
+    assert 'head.fc.weight: (2, 20) instead of (3, 20)' in line
     content = torch.load(checkpoint, weights_only=True)
     del content['state_dict']['head.fc.bias']
     torch.save(content, tmp_path / 'less.pth')
