@@ -10,8 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fec_mm.models.released import convert
-
 DATA = Path(__file__).parents[1] / 'data'
 
 
@@ -19,18 +17,21 @@ def load(name: str) -> dict[str, Any]:
     return json.loads((DATA / f'{name}.json').read_text())
 
 
+def _scaled(name: str, a: Any) -> Any:
+    """Standard normal values as a weight with which every part of a network matters."""
+    if a.ndim >= 2:
+        return a / np.prod(a.shape[1:])**.5
+    if 'layer_scale' in name:
+        return 0.5 + 0.1 * a
+    if name.endswith('alpha') or ('norm' in name and name.endswith('weight')):
+        return 1.0 + 0.1 * a
+    return 0.1 * a
+
+
 def recorded_weight(key: str, shape: list[int]) -> Tensor:
     """The weight that a released key had when the outputs were recorded: it follows from the key's name."""
     a = np.random.RandomState(zlib.crc32(key.encode()) & 0xffffffff).standard_normal(shape)
-    if len(shape) >= 2:
-        a = a / np.sqrt(np.prod(shape[1:]))
-    elif 'layer_scale' in key:
-        a = 0.5 + 0.1 * a
-    elif key.endswith('sim_alpha') or ('norm' in key and key.endswith('weight')):
-        a = 1.0 + 0.1 * a
-    else:
-        a = 0.1 * a
-    return torch.from_numpy(a.astype('float32'))
+    return torch.from_numpy(_scaled(key, a).astype('float32'))
 
 
 def released_state(name: str) -> dict[str, Tensor]:
@@ -42,16 +43,4 @@ def telling_weights(model: nn.Module, seed: int = 0) -> None:
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, p in model.named_parameters():
-            a = torch.randn(p.shape, generator=generator).to(p)
-            if p.dim() >= 2:
-                a = a / p[0].numel()**.5
-            elif 'layer_scale' in name:
-                a = 0.5 + 0.1 * a
-            elif name.endswith('alpha') or ('norm' in name and name.endswith('weight')):
-                a = 1 + 0.1 * a
-            else:
-                a = 0.1 * a
-            p.copy_(a)
-
-
-__all__ = ['convert', 'load', 'released_state', 'telling_weights']
+            p.copy_(_scaled(name, torch.randn(p.shape, generator=generator)))
