@@ -20,7 +20,8 @@ def test_own_train(root: Path, tmp_path: Path, scope: str) -> None:
     # mmpretrain's own tool keeps workers alive, and so needs one.
     workers = "train_dataloader['num_workers'] = val_dataloader['num_workers'] = 1\n"
     config = make_config(root, scope, workers, tmp_path)
-    command = [sys.executable, str(next(tool for tool in tools if tool.is_file())), str(config), '--work-dir', str(tmp_path / 'work')]
+    tool = next(tool for tool in tools if tool.is_file())
+    command = [sys.executable, str(tool), str(config), '--work-dir', str(tmp_path / 'work')]
     environment = {**os.environ, 'OMP_NUM_THREADS': '1'}
     for options, epochs in ([], 2), (['--resume', '--cfg-options', 'train_cfg.max_epochs=3'], 3):
         result = subprocess.run([*command, *options], capture_output=True, text=True, env=environment, cwd=tmp_path)
