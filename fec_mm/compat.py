@@ -27,9 +27,8 @@ def declare_torchvision_ops() -> None:
     """Make `import torchvision` work beside a torch that its compiled part was not built for.
 
     PyPI's torchvision on Linux is linked against CUDA's torch and does not load beside a CPU-only torch; its
-    `torchvision/_meta_registrations.py` then fails with "operator torchvision::nms does not exist"
-    (pytorch/vision#8326). No operator of torchvision is used here or by the toolboxes' models, so that the two
-    schemas are enough. Where the compiled part loads, nothing is declared.
+    `torchvision/_meta_registrations.py` then fails with "operator torchvision::nms does not exist".
+    No operator of torchvision is used here or by the toolboxes' models, so that the two schemas are enough. Where the compiled part loads, nothing is declared.
     """
     if 'torchvision' in sys.modules or 'torchvision' in _kept:
         return
@@ -96,7 +95,7 @@ def allow_checkpoint_globals() -> None:
 
     mmengine 0.10.7 calls `torch.load(file)` (mmengine/runner/checkpoint.py, `load_from_local`) on files that hold
 
-    - the message hub: `HistoryBuffer`s of numpy arrays, numpy scalars as best score (open-mmlab/mmengine#1641).
+    - the message hub: `HistoryBuffer`s of numpy arrays, numpy scalars as best score.
       numpy 1 and 2 write different module names, and either must be able to read the other's files;
     - functions, which pickle protocol 2 writes as `getattr(class, name)`: the statistics of each buffer
       (mmengine/logging/history_buffer.py, `__getstate__`), the annealing function of a one-cycle schedule

@@ -33,5 +33,5 @@ optim_wrapper = dict(
     paramwise_cfg=dict(norm_decay_mult=0., bias_decay_mult=0.),
     clip_grad=dict(max_norm=5.))
 param_scheduler = dict(
-    type='OneCycleLR', eta_max=1e-3, pct_start=0.15, total_steps=max_epochs, by_epoch=True, convert_to_iter_based=True)
+    type='OneCycleLR', eta_max=1e-3, total_steps=max_epochs, by_epoch=True, convert_to_iter_based=True)
 auto_scale_lr = dict(enable=False, base_batch_size=4)
