@@ -27,8 +27,9 @@ def declare_torchvision_ops() -> None:
     """Make `import torchvision` work beside a torch that its compiled part was not built for.
 
     PyPI's torchvision on Linux is linked against CUDA's torch and does not load beside a CPU-only torch; its
-    `torchvision/_meta_registrations.py` then fails with "operator torchvision::nms does not exist".
-    No operator of torchvision is used here or by the toolboxes' models, so that the two schemas are enough. Where the compiled part loads, nothing is declared.
+    `torchvision/_meta_registrations.py` then fails with "operator torchvision::nms does not exist". No operator of
+    torchvision is used here or by the toolboxes' models, so that the two schemas are enough. Where the compiled part
+    loads, nothing is declared.
     """
     if 'torchvision' in sys.modules or 'torchvision' in _kept:
         return

@@ -13,8 +13,8 @@ model = dict(
         in_channels=192,
         loss=dict(type='LabelSmoothLoss', label_smooth_val=0.1, mode='original'),
         topk=(1, )))
-max_epochs = 20
-train_cfg = dict(by_epoch=True, max_epochs=max_epochs, val_interval=5)
+max_epochs = 14
+train_cfg = dict(by_epoch=True, max_epochs=max_epochs, val_interval=7)
 val_cfg = dict()
 test_cfg = dict()
 optim_wrapper = dict(
