@@ -44,6 +44,7 @@ def main() -> None:
 
     run(tools / 'dataset_converters' / f'{converter}.py')
     run(tools / 'train.py', config, '--work-dir', work_dir)
+    log = max(work_dir.glob('*/*.log'), key=lambda path: path.stat().st_mtime)
     checkpoint = Path((work_dir / 'last_checkpoint').read_text().strip())
     metrics = work_dir / 'metrics.json'
     run(tools / 'test.py', config, checkpoint, '--work-dir', work_dir, '--out', metrics, '--out-item', 'metrics')
@@ -55,7 +56,6 @@ def main() -> None:
     run(tools / 'visualization' / 'visualize_clusters.py', config, *picked, '--checkpoint', checkpoint, '--out-dir',
         work_dir / 'clusters', *merge)
 
-    log = max(work_dir.glob('*/*.log'), key=lambda path: path.stat().st_mtime)
     print(f"\n{name:20}{mmengine.load(str(metrics))[metric]:.4g}")
     for what, where in [('log', log), ('checkpoint', checkpoint), ('clusters', work_dir / 'clusters' / f'{picked[0].stem}.png')]:
         print(f'{what:20}{where}')
