@@ -15,7 +15,7 @@ from torch import Tensor
 
 from .assign import assign
 from .members import Indexed, OneHot, one_hot_is_faster
-from .regions import average_centers, average_pairs, from_regions, pooled_ids, raster_ids, to_regions, valid_positions
+from .regions import average_centers, average_pairs, ceil_div, from_regions, pooled_ids, raster_ids, to_regions, valid_positions
 
 EPS = 1e-12  # of torch.nn.functional.normalize
 
@@ -112,7 +112,7 @@ def pool(x: Tensor, f_weight: Tensor, f_bias: Tensor, v_weight: Tensor, v_bias: 
             index = assign(x, queries[:, None], offsets[:, None])
         sums, counts = Indexed(index, means.shape[1]).sum(x, valid.to(x.dtype)[..., None])
         rep = (means + sums[:, 0]) / (1 + counts[:, 0, :, None])
-    rows, cols = (H + 1) // 2, (W + 1) // 2
+    rows, cols = ceil_div(H, 2), ceil_div(W, 2)
     rep = from_regions(rep.unflatten(1, (h // 2, w // 2)), regions, (rows, cols))
     ids = pooled_ids(index.unflatten(1, (h, w)), regions, (h, w), cols)
     return F.linear(rep.to(v_weight.dtype), v_weight, v_bias), from_regions(ids, regions, (H, W)).permute(0, 3, 1, 2)

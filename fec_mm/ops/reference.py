@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .regions import from_regions, pooled_ids, pooling_matrix, raster_ids, to_regions, valid_positions
+from .regions import ceil_div, from_regions, pooled_ids, pooling_matrix, raster_ids, to_regions, valid_positions
 
 
 def _split(x: Tensor, regions: int, heads: int, multiple: int = 1) -> Tensor:
@@ -92,6 +92,6 @@ def pool(x: Tensor, f_weight: Tensor, f_bias: Tensor, v_weight: Tensor, v_bias: 
     v, center_v, cosine = _cluster(f, v, (h // 2, w // 2), valid)
     index, mask = _chosen(cosine, _choosable((H, W), regions, (h // 2, w // 2), f, 1), valid)
     representatives = (center_v + mask @ v) / (1 + mask.sum(2, keepdim=True))
-    rows, cols = (H + 1) // 2, (W + 1) // 2
+    rows, cols = ceil_div(H, 2), ceil_div(W, 2)
     pooled = from_regions(representatives.reshape(-1, h // 2, w // 2, v.shape[-1]), regions, (rows, cols))
     return pooled, from_regions(pooled_ids(index.view(-1, h, w, 1), regions, (h, w), cols), regions, (H, W))[..., 0][:, None]

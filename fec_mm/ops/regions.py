@@ -7,6 +7,7 @@ has weight zero in every mean, sum and count.
 from __future__ import annotations
 
 import torch
+import torch.fx.experimental.symbolic_shapes
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -14,20 +15,32 @@ from torch import Tensor
 is_exporting = getattr(torch.compiler, 'is_exporting', lambda: False)
 
 
+def _plain(condition: bool) -> bool:
+    return condition
+
+
+# Whether a condition on sizes holds; where a size is symbolic (compiling, exporting), whether it holds for all of them: a branch
+# on it must not tie the graph to the sizes that it was traced with.
+surely = getattr(torch.fx.experimental.symbolic_shapes, 'statically_known_true', _plain)
+
+
+def ceil_div(a: int, b: int) -> int:
+    """Written as the output size of a convolution is, so that symbolic sizes of both are one expression."""
+    return (a - 1) // b + 1
+
+
 def to_regions(x: Tensor, regions: int, multiple: int = 1) -> Tensor:
     """B×H×W×C → (B·r·r)×h×w×C, with h and w multiples of `multiple`; padded positions are zero."""
     if regions == 1 and multiple == 1:
         return x
     B, H, W, C = x.shape
-    step = regions * multiple
-    # An exported graph must keep the padding whatever the size it was traced with.
-    if is_exporting() or H % step or W % step:
-        x = F.pad(x, (0, 0, 0, -W % step, 0, -H % step))
+    # The sides before the padding: of symbolic sizes, expressions that stay simple.
+    h, w = (ceil_div(side, regions * multiple) * multiple for side in (H, W))
+    if not (surely(h * regions == H) and surely(w * regions == W)):
+        x = F.pad(x, (0, 0, 0, w * regions - W, 0, h * regions - H))
     if regions == 1:
         return x
-    h, w = x.shape[1] // regions, x.shape[2] // regions
-    x = x.reshape(B, regions, h, regions, w, C).transpose(2, 3)
-    return x.reshape(B * regions * regions, h, w, C)
+    return x.view(B, regions, h, regions, w, C).transpose(2, 3).reshape(B * regions * regions, h, w, C)
 
 
 def from_regions(x: Tensor, regions: int, size: tuple[int, int]) -> Tensor:
@@ -36,7 +49,10 @@ def from_regions(x: Tensor, regions: int, size: tuple[int, int]) -> Tensor:
         G, h, w, C = x.shape
         x = x.reshape(G // regions**2, regions, regions, h, w, C).transpose(2, 3)
         x = x.reshape(G // regions**2, regions * h, regions * w, C)
-    return x[:, :size[0], :size[1]]
+    H, W = size
+    if surely(x.shape[1] == H) and surely(x.shape[2] == W):
+        return x
+    return x[:, :H, :W]
 
 
 def valid_positions(size: tuple[int, int], regions: int, padded: tuple[int, int], device: torch.device) -> Tensor:
@@ -79,12 +95,12 @@ def average_centers(x: Tensor, regions: int, centers: int) -> tuple[Tensor, Tens
         The means, (B·r·r)×M×C, and which centers can be chosen, (r·r)×M, or None where that is all of them.
     """
     B, H, W, C = x.shape
-    rows, row_ok = pooling_matrix(H, (H + regions - 1) // regions, regions, centers, x)
-    cols, col_ok = pooling_matrix(W, (W + regions - 1) // regions, regions, centers, x)
+    rows, row_ok = pooling_matrix(H, ceil_div(H, regions), regions, centers, x)
+    cols, col_ok = pooling_matrix(W, ceil_div(W, regions), regions, centers, x)
     y = (rows @ x.reshape(B, H, W * C)).reshape(B, regions * centers, W, C)
     y = cols @ y
     y = y.reshape(B, regions, centers, regions, centers, C).transpose(2, 3).reshape(B * regions**2, centers**2, C)
-    if regions == 1 and not is_exporting() and centers <= min(H, W):
+    if regions == 1 and surely(centers <= H) and surely(centers <= W):
         return y, None
     ok = row_ok.view(regions, 1, centers, 1) & col_ok.view(1, regions, 1, centers)
     return y, ok.reshape(regions**2, centers**2)
@@ -101,7 +117,7 @@ def average_pairs(x: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
         The means, G×M×C with M = h·w/4, and which of them have positions at all, G×M.
     """
     def squares(t: Tensor) -> Tensor:
-        return t.unflatten(2, (-1, 2)).unflatten(1, (-1, 2)).sum((2, 4)).flatten(1, 2)
+        return F.avg_pool2d(t.permute(0, 3, 1, 2), 2, divisor_override=1).permute(0, 2, 3, 1).flatten(1, 2)
 
     count = squares(valid.to(x.dtype)[..., None])
     return squares(x) / count.clamp(min=1), count[..., 0] > 0

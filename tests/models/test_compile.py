@@ -1,0 +1,73 @@
+"""torch.compile: one graph for all sizes after the first, in eval and in training, equal to the model run as it is."""
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from fec_mm.models import FEC, ContextCluster
+from fec_mm.models.backbones.cluster_backbone import ClusterBackbone
+
+from .reference import telling_weights
+
+SIZES = [(64, 64), (96, 80), (70, 101), (128, 64), (33, 90)]
+# Two stages: tracing with symbolic sizes takes seconds for each block. Both forms of membership occur.
+ARCH = dict(depths=(1, 1), embed_dims=(8, 12), num_heads=(2, 2), head_dims=(4, 4), mlp_ratios=(2, 2), centers_per_side=(9, 3))
+
+
+@pytest.fixture(autouse=True)
+def fresh_compiler() -> Iterator[None]:
+    torch._dynamo.reset()
+    torch._dynamo.utils.counters.clear()
+    yield
+    torch._dynamo.reset()
+
+
+def run(model: nn.Module, network: nn.Module, images: Tensor) -> list[Tensor]:
+    """Outputs of `model`, and in training mode the gradients of `network`, whose parameters it uses."""
+    if not network.training:
+        with torch.no_grad():
+            return list(model(images))
+    network.zero_grad()
+    outputs = model(images)
+    sum(o.square().mean() for o in outputs).backward()
+    return [*outputs, *(p.grad for p in network.parameters() if p.grad is not None)]
+
+
+def check(network: ClusterBackbone, sizes: list[tuple[int, int]], graphs: int, backend: str = 'inductor') -> None:
+    telling_weights(network)
+    network = network.double()
+    compiled = torch.compile(network, fullgraph=True, backend=backend)
+    for size in sizes:
+        images = torch.randn(2, 3, *size, dtype=torch.float64)
+        # Detached before the second run, which overwrites the gradients.
+        got = [t.detach().clone() for t in run(compiled, network, images)]
+        expected = run(network, network, images)
+        assert len(got) == len(expected)
+        for g, e in zip(got, expected):
+            torch.testing.assert_close(g, e.detach(), rtol=1e-7, atol=1e-9)
+    assert torch._dynamo.utils.counters['stats']['unique_graphs'] <= graphs
+
+
+@pytest.mark.parametrize('family', [FEC, ContextCluster])
+@pytest.mark.parametrize('regions', [1, 2])
+@pytest.mark.parametrize('training', [False, True], ids=['eval', 'train'])
+def test_three_graphs_fit_all_sizes(family: type[ClusterBackbone], regions: int, training: bool) -> None:
+    """A graph for the first size, one for all others, or one for those that divide evenly and one for those that do not."""
+    network = family({**ARCH, 'regions_per_side': (regions, 1)}, out_indices=(0, 1)).train(training)
+    check(network, SIZES, graphs=3, backend='aot_eager')
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('training', [False, True], ids=['eval', 'train'])
+def test_inductor(training: bool) -> None:
+    """Generated code: a minute of compiling for each graph."""
+    check(FEC({**ARCH, 'regions_per_side': (1, 1)}, out_indices=(0, 1)).train(training), SIZES, graphs=3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('training', [False, True], ids=['eval', 'train'])
+def test_the_small_network_compiles(training: bool) -> None:
+    check(FEC('small', out_indices=(0, 1, 2, 3)).train(training), SIZES[:3], graphs=3)

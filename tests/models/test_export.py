@@ -1,0 +1,57 @@
+"""ONNX: plain operators, dynamic height and width, equal to the model at sizes other than the exported one."""
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from fec_mm.models import FEC, ContextCluster
+from fec_mm.models.backbones.cluster_backbone import ClusterBackbone
+
+from .reference import telling_weights
+from .test_backbones import TINY
+
+onnx = pytest.importorskip('onnx')
+onnxruntime = pytest.importorskip('onnxruntime')
+
+
+class Classifier(nn.Module):
+    """What mmpretrain computes around a backbone: average pooling and a linear head."""
+
+    def __init__(self, backbone: ClusterBackbone) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.head = nn.Linear(TINY['embed_dims'][-1], 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.backbone(x)[-1].mean((2, 3)))
+
+
+def export(model: nn.Module, path: Path, size: tuple[int, int]) -> None:
+    sides = {2: torch.export.Dim('height', min=32, max=4096), 3: torch.export.Dim('width', min=32, max=4096)}
+    torch.onnx.export(model, (torch.randn(1, 3, *size), ), path, dynamo=True, input_names=['images'],
+                      dynamic_shapes=(sides, ), verbose=False)
+
+
+@pytest.mark.parametrize(('family', 'regions', 'dense'), [
+    (FEC, (1, 1, 1, 1), False), (FEC, (2, 2, 1, 1), True), (ContextCluster, (4, 2, 2, 1), True),
+])
+def test_export_equals_the_model_at_other_sizes(tmp_path: Path, family: type[ClusterBackbone], regions: tuple[int, ...],
+                                                dense: bool) -> None:
+    model: nn.Module = family(TINY, regions_per_side=regions, out_indices=(0, 1, 2, 3) if dense else -1)
+    model = (model if dense else Classifier(model)).eval()
+    telling_weights(model)
+    path = tmp_path / 'model.onnx'
+    export(model, path, (96, 64))
+    assert {node.domain for node in onnx.load(path).graph.node} == {''}
+    session = onnxruntime.InferenceSession(path)
+    for size in [(96, 64), (64, 128), (105, 77), (33, 90)]:
+        images = torch.randn(1, 3, *size)
+        with torch.no_grad():
+            expected = model(images)
+        got = session.run(None, {'images': images.numpy()})
+        for g, e in zip(got, expected if dense else [expected]):
+            assert g.shape == e.shape
+            assert (torch.from_numpy(g) - e).norm() / e.norm() < 1e-3, size

@@ -1,0 +1,53 @@
+"""The benchmark's rows and its words for mistakes."""
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TOOL = Path(__file__).parents[2] / 'tools/analysis_tools/benchmark.py'
+QUICK = ['--size', '64x32', '--batch', '2', '--repeats', '1']
+
+
+def run(*args: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, str(TOOL), *args], capture_output=True, text=True)
+
+
+def test_rows(tmp_path: Path) -> None:
+    file = tmp_path / 'new/rows.json'
+    done = run(*QUICK, '--task', 'detection', '--arch', 'small', 'coc-tiny', '--mode', 'train', '--json', str(file))
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(file.read_text())
+    assert [row['arch'] for row in rows] == ['small', 'coc-tiny']
+    for row in rows:
+        assert (row['task'], row['size'], row['batch'], row['mode']) == ('detection', '64x32', 2, 'train')
+        assert row['speedup'] == pytest.approx(row['reference_s'] / row['fast_s'])
+        assert row['over_products'] == pytest.approx(row['fast_s'] / row['products_s'])
+        assert row['fast_peak_mib'] > 0 and row['reference_peak_mib'] > 0
+    assert '| detection | small | 64x32 | 2 | train |' in done.stdout
+    assert [path.name for path in file.parent.iterdir()] == ['rows.json']
+
+
+def test_scaling(tmp_path: Path) -> None:
+    file = tmp_path / 'rows.json'
+    done = run('--scaling', '--size', '128', '--batch', '1', '--repeats', '1', '--mode', 'eval', '--json', str(file))
+    assert done.returncode == 0, done.stderr
+    sizes = [row['size'] for row in json.loads(file.read_text())]
+    assert sizes == ['64x64', '64x64', '96x96', '96x96', '128x128']
+    assert 'memory ∝ pixels^' in done.stdout
+
+
+@pytest.mark.parametrize(('args', 'says'), [
+    (['--size', '16'], 'at least 32 pixels'),
+    (['--size', '64x64x64'], 'HxW'),
+    (['--batch', '0'], 'at least 1'),
+    (['--arch', 'huge'], "invalid choice: 'huge'"),
+    (['--device', 'cuda'], 'use --device cpu'),
+    (['--centers-per-side', '4', '4', *QUICK], 'one number per stage'),
+])
+def test_mistakes(args: list[str], says: str) -> None:
+    done = run(*args)
+    assert done.returncode != 0 and says in done.stderr and 'Traceback' not in done.stderr
