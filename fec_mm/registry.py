@@ -5,6 +5,7 @@ a registry is first asked.
 """
 from mmengine.registry import HOOKS as MMENGINE_HOOKS
 from mmengine.registry import MODELS as MMENGINE_MODELS
+from mmengine.registry import PARAM_SCHEDULERS as MMENGINE_PARAM_SCHEDULERS
 from mmengine.registry import Registry
 
 from . import compat
@@ -13,3 +14,5 @@ compat.apply()
 
 MODELS = Registry('model', parent=MMENGINE_MODELS, scope='fec_mm', locations=['fec_mm.models'])
 HOOKS = Registry('hook', parent=MMENGINE_HOOKS, scope='fec_mm', locations=['fec_mm.engine'])
+PARAM_SCHEDULERS = Registry(
+    'parameter scheduler', parent=MMENGINE_PARAM_SCHEDULERS, scope='fec_mm', locations=['fec_mm.engine'])

@@ -81,7 +81,7 @@ def necessary_products(model: nn.Module, images: Tensor) -> Callable[[], None]:
     return run
 
 
-def peak_growth(run: Callable[[], None], device: str) -> float:
+def peak_growth(run: Callable[[], object], device: str) -> float:
     """MiB by which the memory in use grows at its highest while `run` runs.
 
     On a CPU that is what the system counts of the whole process: call it once, before anything else has run in it.

@@ -63,13 +63,18 @@ def _tiled(x: Tensor, queries: Tensor, bias: Tensor) -> Tensor:
 
     tile = tile_size(x.device)
     row = keys.shape[2]
+    # Written in place: small results kept between large tiles would keep the allocator from using their memory again.
+    index = torch.empty(G, N, heads, dtype=torch.int64, device=x.device)
     if N * row <= tile:
         step = max(1, tile // (N * row))
-        return torch.cat([best(slice(g, g + step), slice(None)) for g in range(0, G, step)])
+        for g in range(0, G, step):
+            index[g:g + step] = best(slice(g, g + step), slice(None))
+        return index
     step = max(1, tile // row)
-    return torch.stack([
-        torch.cat([best(slice(g, g + 1), slice(n, n + step))[0] for n in range(0, N, step)]) for g in range(G)
-    ])
+    for g in range(G):
+        for n in range(0, N, step):
+            index[g:g + 1, n:n + step] = best(slice(g, g + 1), slice(n, n + step))
+    return index
 
 
 # One opaque operator to torch.compile, which would otherwise unroll the tiles and compile anew for every count of them.

@@ -59,11 +59,11 @@ def encode(x: Tensor, f_weight: Tensor, f_bias: Tensor, v_weight: Tensor, v_bias
         excluded = torch.zeros_like(offsets) if choosable is None else _excluded(choosable, offsets)
         members: OneHot | Indexed
         if one_hot_is_faster(heads, M):
-            score = torch.baddbmm(offsets.flatten(1)[:, None], x, queries.flatten(1, 2).transpose(1, 2))
+            score = (x @ queries.flatten(1, 2).transpose(1, 2)).add_(offsets.flatten(1)[:, None])
             score = score.unflatten(-1, (heads, M))
             signed = score.detach() * sign
-            index = (signed if choosable is None else signed + excluded[:, None]).max(-1)[1]
-            members = OneHot(index, M, x.dtype)
+            index = (signed if choosable is None else signed + excluded[:, None]).argmax(-1)
+            members = OneHot(index, M)
             dot = members.own(score)
         else:
             index = assign(x, queries * sign, offsets * sign + excluded)

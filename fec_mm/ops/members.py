@@ -22,28 +22,36 @@ def one_hot_is_faster(heads: int, centers: int) -> bool:
 
 
 class OneHot:
-    """Assignments as a G×N×e×M matrix of zeros and ones.
+    """Assignments as the places of the entries of G×N×e×M matrices that are zero elsewhere.
 
     Args:
         index: G×N×e, int64, below M.
     """
 
-    def __init__(self, index: Tensor, centers: int, dtype: torch.dtype) -> None:
-        self.matrix = (index[..., None] == torch.arange(centers, device=index.device)).to(dtype)
+    def __init__(self, index: Tensor, centers: int) -> None:
+        self.index, self.centers = index[..., None], centers
 
     def own(self, score: Tensor) -> Tensor:
         """Each position's entry for its own center: G×N×e×M → G×N×e."""
-        return (score * self.matrix).sum(-1)
+        return score.gather(-1, self.index).squeeze(-1)
 
     def sum(self, x: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor]:
         """Σ weight·x and Σ weight over each cluster: G×N×C, G×N×e (None: ones) → G×e×M×C, G×e×M."""
-        chosen = self.matrix if weight is None else self.matrix * weight[..., None]
+        if weight is None:
+            weight = x.new_ones(()).expand(self.index.shape[:-1])
+        chosen = self._matrix(weight)
         sums = chosen.flatten(2).transpose(1, 2) @ x
         return sums.unflatten(1, chosen.shape[2:]), chosen.sum(1)
 
     def dispatch(self, table: Tensor, weight: Tensor) -> Tensor:
         """Σ over heads of weight · own center's row: G×e×M×C, G×N×e → G×N×C."""
-        return (self.matrix * weight[..., None]).flatten(2).to(table.dtype) @ table.flatten(1, 2)
+        return self._matrix(weight).flatten(2).to(table.dtype) @ table.flatten(1, 2)
+
+    def _matrix(self, weight: Tensor) -> Tensor:
+        """G×N×e → G×N×e×M."""
+        if is_exporting():
+            return (self.index == torch.arange(self.centers, device=weight.device)) * weight[..., None]
+        return weight.new_zeros(*weight.shape, self.centers).scatter_(-1, self.index, weight[..., None])
 
 
 class Indexed:

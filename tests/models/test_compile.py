@@ -15,6 +15,7 @@ from .reference import telling_weights
 SIZES = [(64, 64), (96, 80), (70, 101), (128, 64), (33, 90)]
 # Two stages: tracing with symbolic sizes takes seconds for each block. Both forms of membership occur.
 ARCH = dict(depths=(1, 1), embed_dims=(8, 12), num_heads=(2, 2), head_dims=(4, 4), mlp_ratios=(2, 2), centers_per_side=(9, 3))
+QUICK = [(FEC, 1, True), (ContextCluster, 1, False)]  # half a minute together
 
 
 @pytest.fixture(autouse=True)
@@ -51,9 +52,11 @@ def check(network: ClusterBackbone, sizes: list[tuple[int, int]], graphs: int, b
     assert torch._dynamo.utils.counters['stats']['unique_graphs'] <= graphs
 
 
-@pytest.mark.parametrize('family', [FEC, ContextCluster])
-@pytest.mark.parametrize('regions', [1, 2])
-@pytest.mark.parametrize('training', [False, True], ids=['eval', 'train'])
+@pytest.mark.parametrize(('family', 'regions', 'training'), [
+    pytest.param(family, regions, training, id=f'{family.__name__}-{regions}-{"train" if training else "eval"}',
+                 marks=() if (family, regions, training) in QUICK else pytest.mark.slow)
+    for family in (FEC, ContextCluster) for regions in (1, 2) for training in (False, True)
+])
 def test_three_graphs_fit_all_sizes(family: type[ClusterBackbone], regions: int, training: bool) -> None:
     """A graph for the first size, one for all others, or one for those that divide evenly and one for those that do not."""
     network = family({**ARCH, 'regions_per_side': (regions, 1)}, out_indices=(0, 1)).train(training)

@@ -84,7 +84,8 @@ class Case:
             for module in model.modules():
                 if hasattr(module, 'implementation'):
                     module.implementation = implementation
-        return model.to(self.device).train(self.mode == 'train')
+        model.to(self.device).train(self.mode == 'train')
+        return model
 
     def images(self) -> Tensor:
         return torch.randn(self.batch, 3, *self.size, device=self.device)
@@ -237,12 +238,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     cases = plan(args)
     rows: list[dict[str, Any]] = []
     print(f'{torch.get_num_threads()} threads, torch {torch.__version__}, {args.device}\n')
-    for case in track(cases, console=Console(stderr=True), description='measuring', transient=True):
-        if args.scaling:
-            rows += scaling(case, args.repeats)
-        else:
-            rows.append(measure(case, args.repeats, not args.no_memory))
-    print(table(rows))
+    try:
+        for case in track(cases, console=Console(stderr=True), description='measuring', transient=True):
+            if args.scaling:
+                rows += scaling(case, args.repeats)
+            else:
+                rows.append(measure(case, args.repeats, not args.no_memory))
+    finally:  # minutes of measuring are shown even if a later case fails
+        print(table(rows))
     if args.scaling:
         for case in cases:
             own = [row for row in rows if (row['arch'], row['mode']) == (case.arch, case.mode)]

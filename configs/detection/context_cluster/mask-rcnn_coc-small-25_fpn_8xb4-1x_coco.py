@@ -1,0 +1,2 @@
+_base_ = 'mask-rcnn_coc-small-4_fpn_8xb4-1x_coco.py'
+model = dict(backbone=dict(centers_per_side=(5, 5, 5, 5)))

@@ -1,0 +1,8 @@
+# Beyond the paper: RetinaNet.
+_base_ = [
+    'mmdet::_base_/models/retinanet_r50_fpn.py', '../../_base_/models/fec_small.py', '../../_base_/datasets/coco.py',
+    '../../_base_/schedules/coco_1x.py', '../../_base_/runtimes/mmdet.py'
+]
+model = dict(backbone=_base_.fec_small_detection, neck=dict(in_channels=[32, 64, 196, 320]))
+val_evaluator = dict(metric='bbox')
+test_evaluator = dict(metric='bbox')

@@ -1,0 +1,10 @@
+# Beyond the paper: SegFormer's head.
+_base_ = [
+    'mmseg::_base_/models/segformer_mit-b0.py', '../../_base_/models/fec_small.py', '../../_base_/datasets/ade20k.py',
+    '../../_base_/schedules/ade20k_80k.py', '../../_base_/runtimes/mmseg.py'
+]
+model = dict(
+    data_preprocessor=dict(size=(512, 512)),
+    backbone=_base_.fec_small_segmentation,
+    decode_head=dict(in_channels=[32, 64, 196, 320], num_classes=150))
+default_hooks = dict(checkpoint=dict(interval=8000))
