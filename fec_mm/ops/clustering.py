@@ -55,18 +55,18 @@ def encode(x: Tensor, f_weight: Tensor, f_bias: Tensor, v_weight: Tensor, v_bias
         queries = torch.einsum('gemd,edc->gemc', center, _full(f_weight).unflatten(0, (heads, -1)))
         offsets = torch.einsum('gemd,ed->gem', center, _full(f_bias).unflatten(0, (heads, -1)))
         # The sigmoid is monotonic: the best center has the largest or, where alpha is negative, the smallest cosine.
-        sign = alpha.detach().sign()
-        excluded = torch.zeros_like(offsets) if choosable is None else _excluded(choosable, offsets)
+        sign = torch.where(alpha.detach() < 0, -1., 1.).to(x.dtype)
+        queries, offsets = queries * sign, offsets * sign
+        excluded = None if choosable is None else _excluded(choosable, offsets)
         members: OneHot | Indexed
         if one_hot_is_faster(heads, M):
-            score = (x @ queries.flatten(1, 2).transpose(1, 2)).add_(offsets.flatten(1)[:, None])
-            score = score.unflatten(-1, (heads, M))
-            signed = score.detach() * sign
-            index = (signed if choosable is None else signed + excluded[:, None]).argmax(-1)
+            score = (x @ queries.flatten(1, 2).transpose(1, 2)).add_(offsets.flatten(1)[:, None]).unflatten(-1, (heads, M))
+            candidates = score.detach() if excluded is None else score.detach() + excluded[:, None]
+            index = _first_if_all_tie(candidates.max(-1)[1], alpha)
             members = OneHot(index, M)
-            dot = members.own(score)
+            dot = members.own(score) * sign
         else:
-            index = assign(x, queries * sign, offsets * sign + excluded)
+            index = _first_if_all_tie(assign(x, queries, offsets if excluded is None else offsets + excluded), alpha)
             members = Indexed(index, M)
             dot = members.dot(f, center)
         # The position's norm, which does not change the choice, for the chosen pairs only.
@@ -121,6 +121,11 @@ def pool(x: Tensor, f_weight: Tensor, f_bias: Tensor, v_weight: Tensor, v_bias: 
 def _full(x: Tensor) -> Tensor:
     """At least float32."""
     return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+
+
+def _first_if_all_tie(index: Tensor, alpha: Tensor) -> Tensor:
+    """The first center where alpha is zero, with which all of them are equally similar."""
+    return index * (alpha.detach() != 0)
 
 
 def _excluded(choosable: Tensor, like: Tensor) -> Tensor:

@@ -1,0 +1,60 @@
+"""Every recipe takes a training step and predicts, at a small size."""
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from mmengine.model import revert_sync_batchnorm
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import DefaultScope
+
+from .test_recipes import ALL, recipe
+
+pytestmark = pytest.mark.slow
+SIZE = (96, 128)
+
+
+def batch(scope: str) -> dict[str, Any]:
+    """Two images and what is in them, as the data loaders of a toolbox give them."""
+    if scope == 'mmdet':
+        from mmdet.testing import demo_mm_inputs
+        return demo_mm_inputs(2, [(3, *SIZE)] * 2, num_items=[3, 1], num_classes=80, with_mask=True)
+    inputs = torch.randint(0, 256, (2, 3, *SIZE), dtype=torch.uint8)
+    if scope == 'mmpretrain':
+        from mmpretrain.structures import DataSample
+        return dict(inputs=inputs, data_samples=[DataSample().set_gt_label(i) for i in range(2)])
+    from mmengine.structures import PixelData
+    from mmseg.structures import SegDataSample
+    meta = dict(img_shape=SIZE, ori_shape=SIZE, pad_shape=SIZE)
+    return dict(inputs=list(inputs), data_samples=[
+        SegDataSample(gt_sem_seg=PixelData(data=torch.randint(0, 150, (1, *SIZE))), metainfo=meta) for _ in range(2)
+    ])
+
+
+@pytest.mark.parametrize('path', ALL, ids=lambda path: path.stem)
+def test_a_step_and_a_prediction(path: Path) -> None:
+    cfg = recipe(path)
+    scope = cfg.default_scope
+    models = __import__(f'{scope}.registry', fromlist=['MODELS']).MODELS
+    with DefaultScope.overwrite_default_scope(scope):
+        if scope == 'mmpretrain':
+            cfg.model.data_preprocessor = cfg.data_preprocessor
+            cfg.model.data_preprocessor.type = 'ClsDataPreprocessor'
+            cfg.model.data_preprocessor.batch_augments = cfg.model.pop('train_cfg')
+        if 'num_queries' in cfg.model:  # not more than positions
+            cfg.model.num_queries = 50
+        if scope == 'mmseg':
+            cfg.model.data_preprocessor.size = SIZE
+        model = revert_sync_batchnorm(models.build(cfg.model))
+        wrapper = build_optim_wrapper(model, {**cfg.optim_wrapper, 'type': 'OptimWrapper'})
+        before = {name: p.detach().clone() for name, p in model.named_parameters()}
+        model.train()
+        losses = model.train_step(batch(scope), wrapper)
+        assert all(torch.isfinite(loss).all() for loss in losses.values())
+        changed = {name for name, p in model.named_parameters() if not torch.equal(p, before[name])}
+        assert 'backbone.stem.proj.weight' in changed
+        model.eval()
+        predictions = model.val_step(batch(scope))
+    assert len(predictions) == 2
