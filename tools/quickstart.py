@@ -8,6 +8,7 @@ held-out images, with the same tools that one would call by hand.
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -42,15 +43,16 @@ def main() -> None:
     work_dir = args.work_dir or Path('work_dirs', 'quickstart', args.task)
     converter, pattern, metric, name = TASKS[args.task]
 
-    run(tools / 'dataset_converters' / f'{converter}.py')
+    data = Path(os.environ.get('FEC_DATA', 'data'), converter)  # where the configs look
+    run(tools / 'dataset_converters' / f'{converter}.py', '--out-dir', data)
     run(tools / 'train.py', config, '--work-dir', work_dir)
     log = max(work_dir.glob('*/*.log'), key=lambda path: path.stat().st_mtime)
     checkpoint = Path((work_dir / 'last_checkpoint').read_text().strip())
     metrics = work_dir / 'metrics.json'
     run(tools / 'test.py', config, checkpoint, '--work-dir', work_dir, '--out', metrics, '--out-item', 'metrics')
-    images = sorted(Path('data', converter).glob(pattern))
+    images = sorted(data.glob(pattern))
     if not images:
-        raise UserError(f'no image data/{converter}/{pattern}: remove data/{converter}, it is made again')
+        raise UserError(f'no image {data}/{pattern}: remove {data}, it is made again')
     picked = images[::max(1, len(images) // PICTURES)][:PICTURES]
     merge = ['--groups', 6] if converter == 'digit_scenes' else []  # a digit has but four clusters at the last level
     run(tools / 'visualization' / 'visualize_clusters.py', config, *picked, '--checkpoint', checkpoint, '--out-dir',

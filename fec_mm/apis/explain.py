@@ -16,9 +16,9 @@ from fec_mm.errors import UserError
 DATA_HINTS = {
     'digits': 'make it with `python tools/dataset_converters/digits.py`',
     'digit_scenes': 'make it with `python tools/dataset_converters/digit_scenes.py`',
-    'imagenet': 'unpack ILSVRC2012 into data/imagenet/{train,val}/<wnid>/*.JPEG',
-    'coco': 'unpack COCO 2017 into data/coco/{annotations,train2017,val2017}',
-    'ade': 'unpack ADEChallengeData2016.zip into data/ade',
+    'imagenet': 'unpack ILSVRC2012_img_{train,val}.tar into data/imagenet/{train,val}/<wnid>/*.JPEG (docs/datasets.md)',
+    'coco': 'unpack {train,val}2017.zip and annotations_trainval2017.zip into data/coco (docs/datasets.md)',
+    'ade': 'unpack ADEChallengeData2016.zip into data/ade (docs/datasets.md)',
 }
 # What torch says when layers that were configured apart do not fit together.
 MISFITS = (

@@ -13,15 +13,16 @@ from torch import Tensor
 
 # Of torch 2.7 and newer.
 is_exporting = getattr(torch.compiler, 'is_exporting', lambda: False)
+# Of torch 2.2 and newer.
+_known = getattr(torch.fx.experimental.symbolic_shapes, 'statically_known_true', bool)
 
 
-def _plain(condition: bool) -> bool:
-    return condition
+def surely(condition: bool | Tensor) -> bool:
+    """Whether a condition on sizes holds; where a size is symbolic (compiling, exporting), whether it holds for all of them.
 
-
-# Whether a condition on sizes holds; where a size is symbolic (compiling, exporting), whether it holds for all of them: a branch
-# on it must not tie the graph to the sizes that it was traced with.
-surely = getattr(torch.fx.experimental.symbolic_shapes, 'statically_known_true', _plain)
+    A branch on it does not tie a graph to the sizes it was traced with. `torch.jit.trace` has tensors for sizes.
+    """
+    return bool(condition) if isinstance(condition, Tensor) else _known(condition)
 
 
 def ceil_div(a: int, b: int) -> int:

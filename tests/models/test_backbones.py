@@ -130,6 +130,15 @@ def test_autocast_is_finite_and_close(family: type[ClusterBackbone], dtype: torc
     assert ((half[0].float() - exact[0]).norm() / exact[0].norm()).item() < 0.05
 
 
+@pytest.mark.filterwarnings('ignore:Converting a tensor')
+def test_jit_trace() -> None:
+    """What fvcore counts with: sizes are tensors there."""
+    model, x = build(FEC).eval(), torch.randn(1, 3, 70, 45)
+    with torch.no_grad():
+        for got, expected in zip(torch.jit.trace(model, x, check_trace=False)(x), model(x)):
+            torch.testing.assert_close(got, expected)
+
+
 def test_deterministic_algorithms() -> None:
     model, x = build(FEC), torch.randn(1, 3, 64, 64)
     torch.use_deterministic_algorithms(True)
