@@ -15,7 +15,7 @@ from .reference import telling_weights
 SIZES = [(64, 64), (96, 80), (70, 101), (128, 64), (33, 90)]
 # Two stages: tracing with symbolic sizes takes seconds for each block. Both forms of membership occur.
 ARCH = dict(depths=(1, 1), embed_dims=(8, 12), num_heads=(2, 2), head_dims=(4, 4), mlp_ratios=(2, 2), centers_per_side=(9, 3))
-QUICK = [(FEC, 1, True), (ContextCluster, 1, False)]  # half a minute together
+pytestmark = pytest.mark.slow  # up to a minute each
 
 
 @pytest.fixture(autouse=True)
@@ -53,8 +53,7 @@ def check(network: ClusterBackbone, sizes: list[tuple[int, int]], graphs: int, b
 
 
 @pytest.mark.parametrize(('family', 'regions', 'training'), [
-    pytest.param(family, regions, training, id=f'{family.__name__}-{regions}-{"train" if training else "eval"}',
-                 marks=() if (family, regions, training) in QUICK else pytest.mark.slow)
+    pytest.param(family, regions, training, id=f'{family.__name__}-{regions}-{"train" if training else "eval"}')
     for family in (FEC, ContextCluster) for regions in (1, 2) for training in (False, True)
 ])
 def test_three_graphs_fit_all_sizes(family: type[ClusterBackbone], regions: int, training: bool) -> None:
@@ -63,14 +62,12 @@ def test_three_graphs_fit_all_sizes(family: type[ClusterBackbone], regions: int,
     check(network, SIZES, graphs=3, backend='aot_eager')
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize('training', [False, True], ids=['eval', 'train'])
 def test_inductor(training: bool) -> None:
     """Generated code: a minute of compiling for each graph."""
     check(FEC({**ARCH, 'regions_per_side': (1, 1)}, out_indices=(0, 1)).train(training), SIZES, graphs=3)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize('training', [False, True], ids=['eval', 'train'])
 def test_the_small_network_compiles(training: bool) -> None:
     check(FEC('small', out_indices=(0, 1, 2, 3)).train(training), SIZES[:3], graphs=3)

@@ -15,6 +15,7 @@ from .test_backbones import TINY
 
 onnx = pytest.importorskip('onnx')
 onnxruntime = pytest.importorskip('onnxruntime')
+pytestmark = pytest.mark.slow  # about a minute each
 
 
 class Classifier(nn.Module):
