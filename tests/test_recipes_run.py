@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.model import revert_sync_batchnorm
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DefaultScope
 
-from .test_recipes import ALL, recipe
+from .test_recipes import ALL
 
 pytestmark = pytest.mark.slow
 SIZE = (96, 128)
@@ -35,7 +36,7 @@ def batch(scope: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize('path', ALL, ids=lambda path: path.stem)
 def test_a_step_and_a_prediction(path: Path) -> None:
-    cfg = recipe(path)
+    cfg = Config.fromfile(path)
     scope = cfg.default_scope
     models = __import__(f'{scope}.registry', fromlist=['MODELS']).MODELS
     with DefaultScope.overwrite_default_scope(scope):
