@@ -118,10 +118,11 @@ def average_pairs(x: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
         The means, G×M×C with M = h·w/4, and which of them have positions at all, G×M.
     """
     def squares(t: Tensor) -> Tensor:
-        return F.avg_pool2d(t.permute(0, 3, 1, 2), 2, divisor_override=1).permute(0, 2, 3, 1).flatten(1, 2)
+        # The plain mean: the ONNX exporter silently drops a divisor_override.
+        return F.avg_pool2d(t.permute(0, 3, 1, 2), 2).permute(0, 2, 3, 1).flatten(1, 2)
 
-    count = squares(valid.to(x.dtype)[..., None])
-    return squares(x) / count.clamp(min=1), count[..., 0] > 0
+    share = squares(valid.to(x.dtype)[..., None])
+    return squares(x) / share.masked_fill(share == 0, 1), share[..., 0] > 0
 
 
 def raster_ids(index: Tensor, regions: int, centers: tuple[int, int]) -> Tensor:
