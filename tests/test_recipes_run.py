@@ -49,6 +49,7 @@ def test_a_step_and_a_prediction(path: Path) -> None:
         if scope == 'mmseg':
             cfg.model.data_preprocessor.size = SIZE
         model = revert_sync_batchnorm(models.build(cfg.model))
+        model.init_weights()  # as the runner does: some parameters are uninitialised memory before
         wrapper = build_optim_wrapper(model, {**cfg.optim_wrapper, 'type': 'OptimWrapper'})
         before = {name: p.detach().clone() for name, p in model.named_parameters()}
         model.train()
