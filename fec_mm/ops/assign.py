@@ -10,12 +10,30 @@ from torch import Tensor
 from .regions import is_exporting
 
 # Centers that are compared vector-wise before the winner's block is searched: argmax costs several times an amax.
-BLOCK = 64
+BLOCK = 32
 
 
 def tile_size(device: torch.device) -> int:
     """Scores computed at once: as many as a CPU's caches hold; elsewhere enough to fill the device, at 128 MiB."""
-    return 1 << (20 if device.type == 'cpu' else 25)
+    return 1 << (19 if device.type == 'cpu' else 25)
+
+
+def first_largest(score: Tensor) -> Tensor:
+    """argmax over the centers of all scores, the first one at a tie.
+
+    Args:
+        score: G×e×M×N, without gradient.
+
+    Returns:
+        G×e×N, int64.
+    """
+    if score.device.type != 'cpu' or torch.compiler.is_compiling():
+        return score.max(2)[1]
+    # On a CPU `max` takes one position at a time as soon as it has to say where; `eq` and `amax` take many.
+    M = score.shape[2]
+    largest = torch.eq(score, score.amax(2, keepdim=True), out=torch.empty_like(score))
+    from_end = torch.arange(M, 0, -1, dtype=score.dtype)[:, None]
+    return (M - largest.mul_(from_end).amax(2)).clamp_(max=M - 1).long()  # the last one where a score is NaN
 
 
 def assign(x: Tensor, queries: Tensor, bias: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .assign import assign
+from .assign import assign, first_largest
 from .members import Indexed, OneHot, one_hot_is_faster
 from .regions import average_centers, average_pairs, ceil_div, from_regions, pooled_ids, raster_ids, to_regions, valid_positions
 
@@ -60,9 +60,9 @@ def encode(x: Tensor, f_weight: Tensor, f_bias: Tensor, v_weight: Tensor, v_bias
         excluded = None if choosable is None else _excluded(choosable, offsets)
         members: OneHot | Indexed
         if one_hot_is_faster(heads, M):
-            score = (x @ queries.flatten(1, 2).transpose(1, 2)).add_(offsets.flatten(1)[:, None]).unflatten(-1, (heads, M))
-            candidates = score.detach() if excluded is None else score.detach() + excluded[:, None]
-            index = _first_if_all_tie(candidates.max(-1)[1], alpha)
+            score = (queries.flatten(1, 2) @ x.transpose(1, 2)).add_(offsets.flatten(1)[..., None]).unflatten(1, (heads, M))
+            candidates = score.detach() if excluded is None else score.detach() + excluded[..., None]
+            index = _first_if_all_tie(first_largest(candidates).transpose(1, 2).contiguous(), alpha)
             members = OneHot(index, M)
             dot = members.own(score) * sign
         else:

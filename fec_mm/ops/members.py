@@ -22,36 +22,38 @@ def one_hot_is_faster(heads: int, centers: int) -> bool:
 
 
 class OneHot:
-    """Assignments as the places of the entries of G×N×e×M matrices that are zero elsewhere.
+    """Assignments as the places of the entries of G×e×M×N matrices that are zero elsewhere.
 
     Args:
         index: G×N×e, int64, below M.
     """
 
     def __init__(self, index: Tensor, centers: int) -> None:
-        self.index, self.centers = index[..., None], centers
+        self.index, self.centers = index, centers
 
     def own(self, score: Tensor) -> Tensor:
-        """Each position's entry for its own center: G×N×e×M → G×N×e."""
-        return score.gather(-1, self.index).squeeze(-1)
+        """Each position's entry for its own center: G×e×M×N → G×N×e."""
+        return score.gather(2, self.index.transpose(1, 2)[:, :, None]).squeeze(2).transpose(1, 2)
 
     def sum(self, x: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor]:
         """Σ weight·x and Σ weight over each cluster: G×N×C, G×N×e (None: ones) → G×e×M×C, G×e×M."""
         if weight is None:
-            weight = x.new_ones(()).expand(self.index.shape[:-1])
-        chosen = self._matrix(weight)
-        sums = chosen.flatten(2).transpose(1, 2) @ x
-        return sums.unflatten(1, chosen.shape[2:]), chosen.sum(1)
+            weight = x.new_ones(()).expand(self.index.shape)
+        chosen = self._matrix(weight.transpose(1, 2), self.index.transpose(1, 2), 2)
+        return (chosen.flatten(1, 2) @ x).unflatten(1, chosen.shape[1:3]), chosen.sum(-1)
 
     def dispatch(self, table: Tensor, weight: Tensor) -> Tensor:
         """Σ over heads of weight · own center's row: G×e×M×C, G×N×e → G×N×C."""
-        return self._matrix(weight).flatten(2).to(table.dtype) @ table.flatten(1, 2)
+        return self._matrix(weight, self.index, 3).flatten(2).to(table.dtype) @ table.flatten(1, 2)
 
-    def _matrix(self, weight: Tensor) -> Tensor:
-        """G×N×e → G×N×e×M."""
+    def _matrix(self, weight: Tensor, index: Tensor, dim: int) -> Tensor:
+        """`weight` at the place of each index, the centers being a new dimension `dim`: 2 for sums, 3 for dispatch."""
+        weight, index = weight.unsqueeze(dim), index.unsqueeze(dim)
         if is_exporting():
-            return (self.index == torch.arange(self.centers, device=weight.device)) * weight[..., None]
-        return weight.new_zeros(*weight.shape, self.centers).scatter_(-1, self.index, weight[..., None])
+            center = torch.arange(self.centers, device=index.device).view(-1, *[1] * (3 - dim))
+            return (index == center) * weight
+        shape = [*weight.shape[:dim], self.centers, *weight.shape[dim + 1:]]
+        return weight.new_zeros(shape).scatter_(dim, index, weight)
 
 
 class Indexed:
