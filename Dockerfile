@@ -30,4 +30,4 @@ RUN grep -Ev '^torch' requirements.txt > others.txt \
 
 COPY . .
 RUN pip install --no-build-isolation --no-deps -e .
-CMD ["python", "-m", "pytest", "-m", "not slow"]
+CMD ["python", "-m", "pytest"]
