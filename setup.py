@@ -4,9 +4,11 @@ The OpenMMLab packages are extras and not requirements, because forks provide th
 distribution names (`onedl-mmcv` is imported as `mmcv`), and because a cluster's own torch and mmcv must stay untouched.
 """
 import re
+import shutil
 from pathlib import Path
 
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
 
 HERE = Path(__file__).parent
 VERSION = re.search(r"__version__ = '(.+)'", (HERE / 'fec_mm/__init__.py').read_text())[1]
@@ -23,6 +25,24 @@ EXTRAS = {
     'test': ['pytest', 'hypothesis'],
 }
 
+
+class BuildPy(build_py):
+    """Adds `fec_mm/.mim`, where OpenMMLab's `mim` looks for configs, tools and the index of models, to what is built.
+
+    An editable install has none: there the folders of the checkout serve, and `mim` does not find them.
+    """
+
+    def run(self) -> None:
+        super().run()
+        if self.editable_mode:
+            return
+        target = Path(self.build_lib, 'fec_mm/.mim')
+        shutil.rmtree(target, ignore_errors=True)  # of an earlier build
+        for folder in ('configs', 'tools'):
+            shutil.copytree(HERE / folder, target / folder, ignore=shutil.ignore_patterns('__pycache__'))
+        shutil.copy(HERE / 'model-index.yml', target)
+
+
 setup(
     name='fec_mm',
     version=VERSION,
@@ -32,6 +52,7 @@ setup(
     license='Apache-2.0',
     packages=find_packages(include=['fec_mm', 'fec_mm.*']),
     package_data={'fec_mm': ['py.typed']},
+    cmdclass={'build_py': BuildPy},
     python_requires='>=3.9',
     install_requires=['torch>=2.1', 'numpy>=1.24'],
     extras_require=EXTRAS,

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.fileio import load
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DefaultScope
 
@@ -41,11 +42,15 @@ def build(cfg: Config) -> Any:
 
 @pytest.mark.parametrize('path', ALL, ids=lambda path: path.stem)
 def test_builds(path: Path) -> None:
-    """Model, pipelines and optimizer; of the papers' own models also the size."""
+    """Model, pipelines and optimizer; size and schedule are the metafile's, the size of FEC's own models also the paper's."""
     cfg = Config.fromfile(path)
     model = build(cfg)
-    if path.stem in SIZES:
-        assert sum(p.numel() for p in model.parameters()) == SIZES[path.stem]
+    parameters = sum(p.numel() for p in model.parameters())
+    stated = next(m['Metadata'] for m in load(path.with_name('metafile.yml'))['Models'] if m['Name'] == path.stem)
+    assert stated == {'Parameters': parameters, 'Batch Size': cfg.auto_scale_lr.base_batch_size,
+                      **({'Epochs': cfg.train_cfg.max_epochs} if cfg.train_cfg.get('max_epochs') else
+                         {'Iterations': cfg.train_cfg.max_iters})}
+    assert SIZES.get(path.stem, parameters) == parameters
     transforms = __import__(f'{cfg.default_scope}.registry', fromlist=['TRANSFORMS']).TRANSFORMS
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
         for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):

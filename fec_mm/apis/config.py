@@ -47,20 +47,13 @@ def load_config(args: argparse.Namespace, needed: tuple[str, ...]) -> Config:
         UserError: no such file, not a config, a wrong `default_scope`, a missing field.
     """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    if not Path(args.config).is_file():
-        raise UserError(f'config {args.config} does not exist: give one such as configs/quickstart/classification.py')
-    try:
-        cfg = Config.fromfile(args.config)
-    except Exception as error:  # a config is a program: anything can happen in it
-        raise UserError(f'config {args.config} cannot be read: {type(error).__name__}: {error}') from error
+    cfg = read_config(args.config)
     if args.cfg_options:
         try:
             cfg.merge_from_dict(args.cfg_options)
         except (KeyError, TypeError) as error:
             raise UserError(f'--cfg-options do not fit {args.config}: {error}') from error
-    scope = cfg.get('default_scope')
-    if scope not in TOOLBOXES:
-        raise UserError(f'default_scope in {args.config} is {scope!r}: set it to one of {", ".join(TOOLBOXES)}')
+    scope = check_scope(cfg)
     missing = [key for key in needed if cfg.get(key) is None]
     if missing:
         raise UserError(f'config {args.config} has no {", ".join(missing)}: add it, or inherit it through _base_')
@@ -69,11 +62,37 @@ def load_config(args: argparse.Namespace, needed: tuple[str, ...]) -> Config:
         cfg.work_dir = args.work_dir
     elif not cfg.get('work_dir'):
         cfg.work_dir = str(Path('work_dirs') / Path(args.config).stem)
-    _import_toolbox(scope)
+    import_toolbox(scope)
     return cfg
 
 
-def _import_toolbox(scope: str) -> None:
+def read_config(path: str) -> Config:
+    """Read a config file.
+
+    Raises:
+        UserError: no such file, or not a config.
+    """
+    if not Path(path).is_file():
+        raise UserError(f'config {path} does not exist: give one such as configs/quickstart/classification.py')
+    try:
+        return Config.fromfile(path)
+    except Exception as error:  # a config is a program: anything can happen in it
+        raise UserError(f'config {path} cannot be read: {type(error).__name__}: {error}') from error
+
+
+def check_scope(cfg: Config) -> str:
+    """The toolbox of a config.
+
+    Raises:
+        UserError: it names none.
+    """
+    scope = cfg.get('default_scope')
+    if scope not in TOOLBOXES:
+        raise UserError(f'default_scope in {cfg.filename} is {scope!r}: set it to one of {", ".join(TOOLBOXES)}')
+    return str(scope)
+
+
+def import_toolbox(scope: str) -> None:
     """Import a toolbox and this package's registry.
 
     Raises:

@@ -43,12 +43,13 @@ def find_unreadable(runner: Any) -> str | None:
             for i in range(len(dataset)):
                 info = dataset.get_data_info(i)
                 for path in (info.get('img_path'), info.get('seg_map_path')):
-                    if path is not None and not _readable(path):
+                    if path is not None and not readable(path):
                         return str(path)
     return None
 
 
-def _readable(path: str) -> bool:
+def readable(path: str) -> bool:
+    """Whether a file is an image, by its structure; of a file that does not exist: True."""
     try:
         with Image.open(path) as image:
             image.verify()

@@ -39,12 +39,26 @@ class StrictLoadHook(Hook):
         model = runner.model
         while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
             model = model.module
-        state = checkpoint.get('state_dict', checkpoint)
-        state = {re.sub(r'^module\.', '', key): value for key, value in state.items()}
-        try:
-            load_state_dict(model, state, strict=True)
-        except RuntimeError as error:
-            raise UserError(f'checkpoint {self.name} is of another model: {_differences(model, state)}') from error
+        load_strictly(model, checkpoint, self.name)
+
+
+def load_strictly(model: nn.Module, checkpoint: dict[str, Any], name: str) -> None:
+    """Load weights that must be all of a model's and no others.
+
+    Args:
+        model: to load into.
+        checkpoint: a state dict, or one under `state_dict`.
+        name: what to call the checkpoint in the error.
+
+    Raises:
+        UserError: with counts and an example of each kind of difference.
+    """
+    state = checkpoint.get('state_dict', checkpoint)
+    state = {re.sub(r'^module\.', '', key): value for key, value in state.items()}
+    try:
+        load_state_dict(model, state, strict=True)
+    except RuntimeError as error:
+        raise UserError(f'checkpoint {name} is of another model: {_differences(model, state)}') from error
 
 
 def _differences(model: nn.Module, state: dict[str, Tensor]) -> str:

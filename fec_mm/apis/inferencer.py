@@ -1,0 +1,110 @@
+"""Images in, what a model finds in them out."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any, Union
+
+import numpy as np
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+
+from fec_mm.errors import UserError
+
+from .images import readable
+from .models import get_config, get_model
+
+SCOPES = {'classification': 'mmpretrain', 'detection': 'mmdet', 'segmentation': 'mmseg'}
+SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.pgm', '.png', '.ppm', '.tif', '.tiff', '.webp')
+Image = Union[str, PathLike, np.ndarray]
+
+
+class FECInferencer:
+    """A model to call with images, by the toolbox's own inferencer: `FECInferencer('detection', NAME, FILE)('image.jpg')`.
+
+    Args:
+        task: classification, detection or segmentation.
+        model: a name of `list_models(task)`, a config file, or a config.
+        weights: checkpoint, read weights-only and loaded strictly.
+        device: default: an accelerator if there is one.
+
+    Raises:
+        UserError: an unknown task or model, a model of another task, a checkpoint that is damaged or of another model.
+    """
+
+    def __init__(self, task: str, model: str | PathLike[str] | Config, weights: str | PathLike[str],
+                 device: str | None = None) -> None:
+        if task not in SCOPES:
+            raise UserError(f"task '{task}' is none of {', '.join(SCOPES)}")
+        self.task = task
+        cfg = get_config(model)
+        if cfg.default_scope != SCOPES[task]:
+            other = next((t for t, scope in SCOPES.items() if scope == cfg.default_scope), cfg.default_scope)
+            raise UserError(f"{cfg.filename or 'the config'} is for {other}: use it as such, or choose of list_models('{task}')")
+        built = get_model(cfg, weights, device)
+        with DefaultScope.overwrite_default_scope(cfg.default_scope):
+            self.inferencer = _inferencer(task, built, device)
+
+    def __call__(self, inputs: Image | Sequence[Image], out_dir: str | PathLike[str] | None = None, **kwargs: Any) -> Any:
+        """Run the model, with a progress bar.
+
+        Args:
+            inputs: image file, folder of images, H×W×3 array (BGR, as `mmcv.imread` reads it), or a sequence of these.
+            out_dir: for pictures with the predictions painted on them, in `out_dir/vis`; default: none.
+            kwargs: of the toolbox's inferencer, such as `batch_size` and `return_datasamples` of each.
+
+        Returns:
+            What the toolbox's inferencer returns: of mmpretrain a list with a dict for each image, of mmdet and mmseg a
+            dict with `predictions` and `visualization`.
+
+        Raises:
+            UserError: no such file or no image; a folder without images.
+        """
+        if out_dir is not None and self.task == 'classification':
+            Path(out_dir).mkdir(parents=True, exist_ok=True)
+            kwargs['show_dir'] = Path(out_dir, 'vis')
+        elif out_dir is not None:
+            kwargs['out_dir'] = str(out_dir)
+        given: Sequence[Image] = inputs if isinstance(inputs, (list, tuple)) else [inputs]
+        images = [image for item in given for image in _images(item)]
+        with DefaultScope.overwrite_default_scope(SCOPES[self.task]):
+            return self.inferencer(images, **kwargs)
+
+
+def _inferencer(task: str, model: Any, device: str | None) -> Any:
+    """The toolbox's inferencer, with a model that is built and loaded."""
+    if task == 'classification':
+        from mmpretrain import ImageClassificationInferencer
+        return ImageClassificationInferencer(model, pretrained=False, device=device)
+    if task == 'detection':
+        from mmdet.apis import DetInferencer as Inferencer
+    else:
+        from mmseg.apis import MMSegInferencer as Inferencer
+
+    class Built(Inferencer):
+        """Would build the model itself, and load the checkpoint not strictly."""
+
+        def _init_model(self, *args: object, **kwargs: object) -> Any:
+            return model
+
+    return Built(model.cfg, device=device)
+
+
+def _images(item: Image) -> list[str | np.ndarray]:
+    """An array, a file, or the images of a folder by name."""
+    if isinstance(item, np.ndarray):
+        return [item]
+    path = Path(item)
+    if path.is_dir():
+        files = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
+        if not files:
+            raise UserError(f'folder {path} has no image: give one with {", ".join(SUFFIXES)}')
+    elif path.is_file():
+        files = [path]
+    else:
+        raise UserError(f'image {path} does not exist: correct the path')
+    for file in files:
+        if not readable(str(file)):
+            raise UserError(f'{file} is not a readable image: replace it')
+    return [str(file) for file in files]

@@ -1,0 +1,133 @@
+"""The models of this project's configs, by name."""
+from __future__ import annotations
+
+import difflib
+import fnmatch
+from copy import deepcopy
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.fileio import load
+
+import fec_mm
+from fec_mm.errors import UserError
+
+from .config import check_scope, import_toolbox, read_config
+
+
+def project_folder() -> Path:
+    """Where `configs`, `tools` and `model-index.yml` are: in the checkout, or in an installed wheel in `fec_mm/.mim`.
+
+    Raises:
+        UserError: in neither.
+    """
+    package = Path(fec_mm.__file__).parent
+    for folder in (package / '.mim', package.parent):
+        if (folder / 'model-index.yml').is_file():
+            return folder
+    raise UserError(f'{package} was installed without its configs: install it from a wheel or a clone of the repository')
+
+
+def _configs() -> dict[str, str]:
+    """The config of each model, relative to the project folder, by name."""
+    folder = project_folder()
+    metafiles = [load(folder / path) for path in load(folder / 'model-index.yml')['Import']]
+    return {model['Name']: model['Config'] for metafile in metafiles for model in metafile['Models']}
+
+
+def list_models(task: str | None = None, pattern: str | None = None) -> list[str]:
+    """The names that `get_model` knows.
+
+    Args:
+        task: classification, detection or segmentation; default: all.
+        pattern: with wildcards, such as `'*fec-small*'`; default: all.
+    """
+    names = sorted(name for name, path in _configs().items() if task in (None, path.split('/')[1]))
+    return names if pattern is None else fnmatch.filter(names, pattern)
+
+
+def get_config(model: str | PathLike[str] | Config) -> Config:
+    """The config of a model.
+
+    Args:
+        model: a name of `list_models`, a config file, or a config, which is copied.
+
+    Raises:
+        UserError: no such name or file; it names the nearest.
+    """
+    if isinstance(model, Config):
+        return deepcopy(model)
+    if Path(model).suffix == '.py':
+        return read_config(str(model))
+    configs = _configs()
+    if model not in configs:
+        close = difflib.get_close_matches(str(model), configs, n=1, cutoff=0.)
+        raise UserError(f"no model is called '{model}': did you mean '{close[0]}'? fec_mm.apis.list_models() names all")
+    return read_config(str(project_folder() / configs[str(model)]))
+
+
+def get_model(model: str | PathLike[str] | Config, pretrained: str | PathLike[str] | None = None, device: Any = None) -> Any:
+    """A model of one of the three toolboxes, for evaluation.
+
+    Args:
+        model: a name of `list_models`, a config file, or a config.
+        pretrained: checkpoint, read weights-only and loaded strictly; default: none, and `model.init_weights()`
+            initialises it as at the start of its training.
+        device: default: an accelerator if there is one.
+
+    Returns:
+        A `mmengine.model.BaseModel` in evaluation mode, which the toolboxes' inference functions take: with its config and,
+        as far as checkpoint or config have them, the names and colours of the classes.
+
+    Raises:
+        UserError: an unknown name; a checkpoint that is damaged or of another model.
+    """
+    cfg = get_config(model)
+    import_toolbox(check_scope(cfg))
+    from mmengine.device import get_device
+    from mmengine.model import revert_sync_batchnorm
+    from mmengine.registry import MODELS, DefaultScope
+
+    from fec_mm.compat import has_accelerator
+    device = device or get_device()
+    if cfg.get('data_preprocessor'):
+        cfg.model.setdefault('data_preprocessor', cfg.data_preprocessor)
+    with DefaultScope.overwrite_default_scope(cfg.default_scope):
+        built = MODELS.build(cfg.model)
+    meta = _dataset_meta(cfg)
+    if pretrained is not None:
+        meta.update(_load(built, str(pretrained)))
+    if not has_accelerator():
+        built = revert_sync_batchnorm(built)
+    built.cfg = built._config = cfg  # as mmdet and mmseg, and as mmpretrain call it
+    built.dataset_meta = built._dataset_meta = meta
+    return built.to(device).eval()
+
+
+def _load(model: Any, path: str) -> dict[str, Any]:
+    """Load a checkpoint strictly; returns what it says of the classes."""
+    from mmengine.runner.checkpoint import _load_checkpoint
+
+    from fec_mm.engine.strict_load_hook import load_strictly
+
+    from .checkpoints import check_checkpoint
+    check_checkpoint(path)
+    checkpoint = _load_checkpoint(path, map_location='cpu')
+    load_strictly(model, checkpoint, path)
+    return _classes(checkpoint.get('meta', {}).get('dataset_meta') or {})
+
+
+def _dataset_meta(cfg: Config) -> dict[str, Any]:
+    """What the test data set's type and its config say of the classes, without looking at the data."""
+    from mmengine.registry import DATASETS
+    dataset = cfg.get('test_dataloader', {}).get('dataset', {})
+    with DATASETS.switch_scope_and_registry(cfg.default_scope) as datasets:
+        kind = datasets.get(dataset['type']) if 'type' in dataset else None
+    return _classes({**getattr(kind, 'METAINFO', {}), **(dataset.get('metainfo') or {})})
+
+
+def _classes(meta: dict[str, Any]) -> dict[str, Any]:
+    """All that the visualizers take."""
+    return {key: meta[key] for key in ('classes', 'palette') if meta.get(key) is not None}
