@@ -53,7 +53,7 @@ def explain_processes(error: BaseException, text: str) -> str | None:
         return (f'port {port[1] if port else ""} of this machine is taken, perhaps by another training: '
                 'give a free one, PORT=29501 bash tools/dist_train.sh ...')
     if isinstance(error, RuntimeError) and BROKEN.search(text):
-        return 'another process went away, and this one cannot go on without it: what ended that one is said elsewhere'
+        return 'another process went away, and this one cannot go on without it: see what that one, or its machine, says'
     return None
 
 
@@ -70,4 +70,4 @@ def _dead_process(exitcodes: dict[int, int], first: int) -> str:
     name = signal.Signals(-code).name
     memory = ', as the system does when memory runs out (see dmesg)' if name == 'SIGKILL' else ''
     return (f'process {rank} was killed by {name}{memory}, and the others were stopped: '
-            '--resume continues from the last checkpoint')
+            'a training continues from its last checkpoint with --resume')

@@ -30,7 +30,7 @@ def test_the_process_that_died_first_is_named() -> None:
 
 def test_a_kill_is_the_cause_of_failures_noticed_before_it() -> None:
     assert line({0: 1, 2: -signal.SIGKILL, 1: -signal.SIGTERM}).startswith('process 2 was killed by SIGKILL, as the system does')
-    assert line({0: -signal.SIGSEGV}).startswith('process 0 was killed by SIGSEGV, and the others were stopped: --resume')
+    assert line({0: -signal.SIGSEGV}).startswith('process 0 was killed by SIGSEGV, and the others were stopped: a training')
     assert line({0: -signal.SIGTERM, 1: -signal.SIGTERM}).startswith('process 0 was killed by SIGTERM, and')
 
 
