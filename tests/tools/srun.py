@@ -24,17 +24,19 @@ def install(folder: Path) -> Path:
 
 
 def start(options: list[str], command: list[str]) -> int:
-    """Run the command as often as --ntasks says, and return the first exit code that is not 0."""
+    """Run the command as often as --ntasks says, and return the exit code of the first that fails, or 0."""
     tasks = next(int(option.split('=')[1]) for option in options if option.startswith('--ntasks='))
     processes = [subprocess.Popen(command, env={
         **os.environ, 'SLURM_PROCID': str(i), 'SLURM_LOCALID': str(i), 'SLURM_NTASKS': str(tasks),
         'SLURM_NODELIST': 'node[1-2]'}) for i in range(tasks)]
-    while (codes := [process.poll() for process in processes]).count(None):
-        if any(codes):
-            for process in processes:
-                process.terminate()
+    while not (failed := [code for process in processes if (code := process.poll())]):
+        if all(process.poll() == 0 for process in processes):
+            return 0
         time.sleep(0.2)
-    return next((abs(code) for code in codes if code), 0)
+    for process in processes:
+        process.terminate()
+        process.wait()
+    return abs(failed[0])
 
 
 if __name__ == '__main__':
