@@ -7,7 +7,7 @@ CONFIG=${1:?usage: $0 CONFIG CHECKPOINT GPUS [options]}
 CHECKPOINT=${2:?usage: $0 CONFIG CHECKPOINT GPUS [options]}
 GPUS=${3:?usage: $0 CONFIG CHECKPOINT GPUS [options]}
 
-exec torchrun \
+exec python "$(dirname "$0")/launch.py" \
     --nnodes="${NNODES:-1}" \
     --node_rank="${NODE_RANK:-0}" \
     --master_addr="${MASTER_ADDR:-127.0.0.1}" \

@@ -6,7 +6,7 @@ set -euo pipefail
 CONFIG=${1:?usage: $0 CONFIG GPUS [options]}
 GPUS=${2:?usage: $0 CONFIG GPUS [options]}
 
-exec torchrun \
+exec python "$(dirname "$0")/launch.py" \
     --nnodes="${NNODES:-1}" \
     --node_rank="${NODE_RANK:-0}" \
     --master_addr="${MASTER_ADDR:-127.0.0.1}" \

@@ -12,6 +12,8 @@ from mmengine.config import Config, DictAction
 from fec_mm import compat
 from fec_mm.errors import UserError
 
+from .processes import check_launcher
+
 TOOLBOXES = ('mmpretrain', 'mmdet', 'mmseg')
 
 
@@ -44,7 +46,7 @@ def load_config(args: argparse.Namespace, needed: tuple[str, ...]) -> Config:
         needed: fields the config must have.
 
     Raises:
-        UserError: no such file, not a config, a wrong `default_scope`, a missing field.
+        UserError: no such file, not a config, a wrong `default_scope`, a missing field, another launcher.
     """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     cfg = read_config(args.config)
@@ -57,6 +59,7 @@ def load_config(args: argparse.Namespace, needed: tuple[str, ...]) -> Config:
     missing = [key for key in needed if cfg.get(key) is None]
     if missing:
         raise UserError(f'config {args.config} has no {", ".join(missing)}: add it, or inherit it through _base_')
+    check_launcher(args.launcher)
     cfg.launcher = args.launcher
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir

@@ -12,6 +12,8 @@ from types import FrameType
 
 from fec_mm.errors import UserError
 
+from .processes import explain_processes
+
 # How to get the data, by the folder that is missing. The layouts are those of the toolboxes' own documentation.
 DATA_HINTS = {
     'digits': 'make it with `python tools/dataset_converters/digits.py`',
@@ -41,6 +43,9 @@ def explain(error: BaseException) -> str | None:
     """
     if isinstance(error, UserError):
         return _one_line(_message(error))
+    line = explain_processes(error, _message(error))
+    if line is not None:
+        return _one_line(line)
     for about in (_unknown_type, _missing_package, _bad_json, _bad_path, _empty_dataset, _bad_image, _misfit,
                   _missing_setting, _bad_setting):
         line = about(error)

@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _train(cfg: Config, resumed: str | None, notes: list[str]) -> None:
     """Build the runner and run it; on return nothing refers to it."""
-    from fec_mm.engine import CheckDataHook, StrictLoadHook
+    from fec_mm.engine import CheckDataHook, EpochLengthHook, StrictLoadHook
 
     from .config import build_runner, log_notes
     from .images import naming_bad_images
@@ -57,6 +57,7 @@ def _train(cfg: Config, resumed: str | None, notes: list[str]) -> None:
     runner.register_hook(CheckDataHook())
     if resumed:
         runner.register_hook(StrictLoadHook(resumed))
+        runner.register_hook(EpochLengthHook())
     with naming_bad_images(runner):
         runner.train()
 

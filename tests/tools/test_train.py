@@ -2,9 +2,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,20 +11,13 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from fec_mm import compat
 from fec_mm.apis import test, train
 
+from .commands import free_port, load, run
 from .tiny import TASKS, make_config, make_data
 
 Trained = Callable[[str], tuple[Path, Path]]
 Failure = Callable[..., str]
-REPO = Path(__file__).parents[2]
-
-
-def load(path: Path) -> dict:
-    compat.allow_checkpoint_globals()
-    content: dict = torch.load(path, map_location='cpu', weights_only=True)
-    return content
 
 
 @pytest.fixture
@@ -183,12 +174,6 @@ def test_resume_refuses_what_it_cannot_continue(trained: Trained, tmp_path: Path
     assert not list((tmp_path / 'new').glob('*.pth'))
 
 
-def run(*command: object, **environment: str) -> subprocess.CompletedProcess[str]:
-    path = f'{Path(sys.executable).parent}{os.pathsep}{os.environ["PATH"]}'
-    return subprocess.run([str(c) for c in command], capture_output=True, text=True, cwd=REPO, timeout=300,
-                          env={**os.environ, 'PATH': path, 'OMP_NUM_THREADS': '1', **environment}, check=False)
-
-
 def test_the_command_itself(root: Path) -> None:
     done = run(sys.executable, 'tools/train.py', root / 'none.py')
     assert done.returncode == 1
@@ -202,7 +187,7 @@ def test_the_command_itself(root: Path) -> None:
 def test_two_processes_train_evaluate_and_resume(tmp_path: Path, scope: str) -> None:
     make_data(tmp_path)
     config = make_config(tmp_path, scope)
-    port = str(29600 + os.getpid() % 300)
+    port = free_port()
     done = run('tools/dist_train.sh', config, 2, PORT=port)
     assert done.returncode == 0, done.stderr
     first = load(tmp_path / 'work/epoch_2.pth')
@@ -225,8 +210,9 @@ def test_two_processes_train_evaluate_and_resume(tmp_path: Path, scope: str) -> 
 def test_one_of_two_processes_reports(tmp_path: Path) -> None:
     make_data(tmp_path)
     (tmp_path / 'data/maps/3.png').write_bytes(b'no')  # only one process loads it
-    done = run('tools/dist_train.sh', make_config(tmp_path, 'mmseg'), 2, PORT=str(29600 + os.getpid() % 300))
+    done = run('tools/dist_train.sh', make_config(tmp_path, 'mmseg'), 2, PORT=free_port())
     assert done.returncode == 1
     lines = [line for line in done.stderr.splitlines() if line.startswith('error: ')]
-    assert lines == [f'error: {tmp_path}/data/maps/3.png is not a readable image: replace it']
+    assert lines[0] == f'error: {tmp_path}/data/maps/3.png is not a readable image: replace it'
+    assert lines[1:] == [lines[-1]] and 'its message is above' in lines[-1]  # the launcher's
     assert 'gloo' not in done.stderr

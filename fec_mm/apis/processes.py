@@ -1,0 +1,73 @@
+"""Several processes: how they are started, and one line for what goes wrong between them."""
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+
+from fec_mm.errors import UserError
+
+# By --launcher: a variable that each of its processes has (mmengine/dist/utils.py reads it), and what starts them.
+STARTERS = {'pytorch': ('RANK', 'tools/dist_train.sh or torchrun'), 'slurm': ('SLURM_PROCID', 'tools/slurm_train.sh or srun'),
+            'mpi': ('OMPI_COMM_WORLD_RANK', 'mpirun')}
+
+# What a process reads when another one went away: gloo's transport, NCCL's watchdog.
+BROKEN = re.compile(r'gloo/transport/\S+\] *(Connection closed|Connection reset|Read error|Write error|Broken pipe)'
+                    r'|remote process exited', re.IGNORECASE)
+
+
+def check_launcher(launcher: str) -> None:
+    """Make sure that this process was started by what `--launcher` says.
+
+    Raises:
+        UserError: it was not, or Slurm cannot say where the first process is.
+    """
+    if launcher == 'none':
+        return
+    variable, starter = STARTERS[launcher]
+    if variable not in os.environ:
+        raise UserError(f'--launcher {launcher} is for processes that {starter} starts, and {variable} is not set: start them so')
+    if launcher == 'slurm' and 'MASTER_ADDR' not in os.environ and shutil.which('scontrol') is None:
+        raise UserError('--launcher slurm asks scontrol for the first node, and PATH has none: set MASTER_ADDR to its name')
+
+
+def explain_processes(error: BaseException, text: str) -> str | None:
+    """What went wrong, and what to do, in one line.
+
+    Args:
+        error: a caught exception.
+        text: its message.
+
+    Returns:
+        The line, or None for another kind of exception.
+    """
+    kind = type(error).__name__
+    if kind == 'ChildFailedError':  # torch/distributed/elastic/multiprocessing/errors/__init__.py
+        return _dead_process({rank: failure.exitcode for rank, failure in error.failures.items()},  # type: ignore[attr-defined]
+                             error.get_first_failure()[0])  # type: ignore[attr-defined]
+    if kind == 'SignalException':  # torch/distributed/elastic/multiprocessing/api.py
+        return f'the launcher got {error.sigval.name} and stopped its processes'  # type: ignore[attr-defined]
+    if kind == 'DistNetworkError' and 'EADDRINUSE' in text:
+        port = re.search(r'port: (\d+)', text)
+        return (f'port {port[1] if port else ""} of this machine is taken, perhaps by another training: '
+                'give a free one, PORT=29501 bash tools/dist_train.sh ...')
+    if isinstance(error, RuntimeError) and BROKEN.search(text):
+        return 'another process went away, and this one cannot go on without it: see what that one, or its machine, says'
+    return None
+
+
+def _dead_process(exitcodes: dict[int, int], first: int) -> str:
+    """Of the processes of this machine that ended, by rank, which one was the cause, and how to go on.
+
+    Those that torchrun stopped have SIGTERM; and one that was killed did not end because of the others.
+    """
+    killed = [rank for rank, code in exitcodes.items() if code < 0 and code != -signal.SIGTERM]
+    rank = killed[0] if killed else first
+    code = exitcodes[rank]
+    if code > 0:
+        return f'process {rank} failed (exit code {code}; its message is above) and the others were stopped'
+    name = signal.Signals(-code).name
+    memory = ', as the system does when memory runs out (see dmesg)' if name == 'SIGKILL' else ''
+    return (f'process {rank} was killed by {name}{memory}, and the others were stopped: '
+            'a training continues from its last checkpoint with --resume')

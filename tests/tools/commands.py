@@ -1,0 +1,37 @@
+"""Tools run as commands, and what they wrote."""
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+
+from fec_mm import compat
+
+HERE = Path(__file__).parent
+
+
+def run(*command: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in the root of the repository; its `python` is this one, and it can import the modules of this folder."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ['PATH']])
+    modules = os.pathsep.join([str(HERE), *filter(None, [os.environ.get('PYTHONPATH')])])
+    return subprocess.run([str(c) for c in command], capture_output=True, text=True, cwd=HERE.parents[1], timeout=300,
+                          env={**os.environ, 'PATH': path, 'PYTHONPATH': modules, 'OMP_NUM_THREADS': '1', **environment},
+                          check=False)
+
+
+def free_port() -> str:
+    """A port that nothing listens on."""
+    with socket.socket() as s:
+        s.bind(('127.0.0.1', 0))
+        return str(s.getsockname()[1])
+
+
+def load(path: Path) -> dict:
+    """A checkpoint."""
+    compat.allow_checkpoint_globals()
+    content: dict = torch.load(path, map_location='cpu', weights_only=True)
+    return content
