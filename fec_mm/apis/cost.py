@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from multiprocessing import get_context
 from typing import Any
 from unittest.mock import patch
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 
 from fec_mm.errors import UserError
 from fec_mm.evaluation.cost import peak_growth
-from fec_mm.evaluation.flops import Count, MultiplyAdds
+from fec_mm.evaluation.flops import Count, MultiplyAdds, count_backbone
 
 # The papers' sizes of a training image.
 SIZES = {'mmpretrain': (224, 224), 'mmdet': (800, 1344), 'mmseg': (512, 512)}
@@ -41,6 +42,11 @@ def build_model(cfg: Config) -> Any:
     if not hasattr(model, 'backbone'):
         raise UserError(f'{cfg.filename}: {type(model).__name__} has no backbone to count')
     return model
+
+
+def image_shape(cfg: Config, size: tuple[int, int] | None) -> tuple[int, int, int]:
+    """Channels×H×W of the config's images, of the papers' size where none is given."""
+    return cfg.model.backbone.get('in_channels', 3), *(size or SIZES[cfg.default_scope])
 
 
 def _samples(scope: str, batch: int, size: tuple[int, int]) -> list[Any]:
@@ -87,20 +93,20 @@ class _Maps(nn.Module):
 
 
 @torch.no_grad()
-def count_heads(model: Any, scope: str, size: tuple[int, int], shapes: Sequence[torch.Size]) -> Count:
+def count_heads(model: Any, scope: str, shape: tuple[int, int, int], maps: Sequence[torch.Size]) -> Count:
     """What follows the backbone, up to the heads' raw outputs, for one image. It runs: proposals depend on numbers.
 
     Args:
         model: of `build_model`; its backbone comes back.
-        size: (H, W).
-        shapes: of the backbone's maps.
+        shape: of the image, channels×H×W.
+        maps: the shapes of the backbone's.
     """
-    backbone, model.backbone = model.backbone, _Maps(tuple(torch.randn(shape) for shape in shapes))
-    images = torch.empty(1, 3, *size)
+    backbone, model.backbone = model.backbone, _Maps(tuple(torch.randn(m) for m in maps))
+    images = torch.empty(1, *shape)
     model.eval()
     try:
         with _compiled_calls() as calls, MultiplyAdds() as counter:
-            model(images, _samples(scope, 1, size), mode='tensor')
+            model(images, _samples(scope, 1, shape[1:]), mode='tensor')
     finally:
         model.backbone = backbone
     counter.count.missed.update(calls)
@@ -112,21 +118,21 @@ def gradient_bytes(model: nn.Module) -> int:
     return sum(p.numel() * p.element_size() for p in model.parameters() if p.requires_grad)
 
 
-def step_memory(cfg: Config, size: tuple[int, int]) -> float:
+def step_memory(cfg: Config, shape: tuple[int, int, int]) -> float:
     """MiB per image that a training step needs beyond weights and gradients, measured in a process of its own.
 
     CPU memory in float32. Of classifiers and segmenters the loss and its backward pass, of detectors backbone and neck alone.
     """
     with ProcessPoolExecutor(1, mp_context=get_context('spawn')) as pool:
-        return pool.submit(_step_memory, cfg, size).result()
+        return pool.submit(_step_memory, cfg, shape).result()
 
 
-def _step_memory(cfg: Config, size: tuple[int, int]) -> float:
+def _step_memory(cfg: Config, shape: tuple[int, int, int]) -> float:
     from fec_mm import compat
     compat.apply()
     scope, batch = cfg.default_scope, BATCH[cfg.default_scope]
     model = build_model(cfg).train()
-    images, samples = torch.randn(batch, 3, *size), _samples(scope, batch, size)
+    images, samples = torch.randn(batch, *shape), _samples(scope, batch, shape[1:])
 
     def run() -> None:
         if scope == 'mmdet':
@@ -137,3 +143,29 @@ def _step_memory(cfg: Config, size: tuple[int, int]) -> float:
             loss.backward()
 
     return (peak_growth(run, 'cpu') - gradient_bytes(model) / 2**20) / batch
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a training step is made of.
+
+    Args:
+        multiply_adds: of the forward pass of an image, in fvcore's convention.
+        memory: MiB that an image needs beside weights and gradients; None: not measured.
+        gradients: bytes.
+        parameters: their number.
+    """
+
+    multiply_adds: int
+    memory: float | None
+    gradients: int
+    parameters: int
+
+
+def cost(cfg: Config, shape: tuple[int, int, int], memory: bool) -> Cost:
+    """The cost of a config with images of channels×H×W; measuring memory takes longest."""
+    model = build_model(cfg).eval()
+    backbone, maps = count_backbone(model.backbone, shape)
+    heads = count_heads(model, cfg.default_scope, shape, maps)
+    return Cost(backbone.in_convention + heads.in_convention, step_memory(cfg, shape) if memory else None, gradient_bytes(model),
+                sum(p.numel() for p in model.parameters()))

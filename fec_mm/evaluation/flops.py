@@ -79,15 +79,16 @@ if hasattr(torch.library, 'custom_op'):  # elsewhere its products are seen one b
 COMPUTING = {
     getattr(aten, name)
     for name in ('sum', 'mean', 'max', 'min', 'amax', 'amin', 'argmax', 'any', 'all', 'cumsum', 'prod', 'linalg_vector_norm',
-                 'var', '_softmax', '_log_softmax', 'avg_pool2d', 'max_pool2d_with_indices', 'index_add', 'topk', 'sort', 'floor_divide')
+                 'var', '_softmax', '_log_softmax', 'avg_pool2d', 'max_pool2d_with_indices', 'index_add', 'topk', 'sort',
+                 'floor_divide')
 }
 # Beside views. Some of them PyTorch tags as pointwise.
 MOVING = {
     getattr(aten, name)
     for name in ('_unsafe_view', '_to_copy', 'clone', 'copy_', 'copy', 'lift_fresh', 'cat', 'stack', 'repeat', 'constant_pad_nd',
                  'gather', 'scatter', 'scatter_', 'index', 'index_put', 'index_put_', 'index_select', 'embedding', 'fill_',
-                 'zero_', 'new_zeros', 'new_ones', 'new_empty', 'new_full', 'zeros_like', 'ones_like', 'empty_like', 'full_like', 'roll',
-                 'flip', 'nonzero', 'masked_select', 'linspace', '_reshape_alias')
+                 'zero_', 'new_zeros', 'new_ones', 'new_empty', 'new_full', 'zeros_like', 'ones_like', 'empty_like',
+                 'full_like', 'roll', 'flip', 'nonzero', 'masked_select', 'linspace', '_reshape_alias')
 }
 
 
@@ -142,12 +143,13 @@ def _is_view(func: Any) -> bool:
     return any(a is not None and not a.is_write for a in alias)
 
 
-def count_backbone(backbone: nn.Module, size: tuple[int, int], implementation: str = 'fast') -> tuple[Count, list[torch.Size]]:
+def count_backbone(backbone: nn.Module, shape: tuple[int, int, int],
+                   implementation: str = 'fast') -> tuple[Count, list[torch.Size]]:
     """One image through a backbone, without computing anything.
 
     Args:
         backbone: on the CPU, with a tuple of maps for its output.
-        size: (H, W).
+        shape: of the image, channels×H×W.
         implementation: 'fast' or 'reference', of a backbone of this package. In fvcore's convention the reference is counted as
             the published code is: that sums over the clusters of a pooling layer by broadcast multiplications, which fvcore
             does not count. Here it is one matrix product, whose M·N·C multiply-adds are put with the other operators.
@@ -169,7 +171,7 @@ def count_backbone(backbone: nn.Module, size: tuple[int, int], implementation: s
         layer.implementation = implementation
     try:
         with FakeTensorMode(allow_non_fake_inputs=True), torch.no_grad(), counter:
-            maps = backbone(torch.empty(1, 3, *size))
+            maps = backbone(torch.empty(1, *shape))
     finally:
         for layer in layers:
             layer.implementation = 'fast'

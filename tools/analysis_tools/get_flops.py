@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from fec_mm.apis.arguments import image_size
 from fec_mm.apis.cli import run_cli
 from fec_mm.apis.config import CfgOptions, load_config
-from fec_mm.apis.cost import SIZES, build_model, count_heads
+from fec_mm.apis.cost import SIZES, build_model, count_heads, image_shape
 from fec_mm.errors import UserError
 from fec_mm.evaluation.flops import Count, count_backbone
 
@@ -42,20 +42,20 @@ def table(backbones: dict[str, Count], heads: Count) -> str:
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     cfg = load_config(args, needed=('model', ))
-    size = args.size or SIZES[cfg.default_scope]
+    shape = image_shape(cfg, args.size)
     model = build_model(cfg).eval()
     implementations = {'ours': 'fast'}
     if any(hasattr(module, 'implementation') for module in model.backbone.modules()):
         implementations = {'as published': 'reference', **implementations}
     try:
-        counted = {name: count_backbone(model.backbone, size, kind) for name, kind in implementations.items()}
+        counted = {name: count_backbone(model.backbone, shape, kind) for name, kind in implementations.items()}
     except ValueError as error:  # a size that the backbone refuses
         raise UserError(f'--size: {error}') from error
     backbones = {name: count for name, (count, _) in counted.items()}
-    heads = count_heads(model, cfg.default_scope, size, counted['ours'][1])
+    heads = count_heads(model, cfg.default_scope, shape, counted['ours'][1])
 
     parameters = sum(p.numel() for p in model.parameters())
-    print(f"{args.config}, one image of {size[0]}×{size[1]}\n")
+    print(f"{args.config}, one image of {shape[1]}×{shape[2]}\n")
     print(f'parameters: {parameters:,} = {parameters / 1e6:.3f} × 10⁶ = {parameters / 1024**2:.3f} × 1024²\n')
     print(table(backbones, heads))
     names = sorted({name for count in (*backbones.values(), heads) for name in +count.moving})

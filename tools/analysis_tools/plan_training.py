@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from mmengine.config import Config
@@ -19,10 +18,9 @@ from mmengine.config import Config
 from fec_mm.apis.arguments import image_size, positive, quantity
 from fec_mm.apis.cli import run_cli
 from fec_mm.apis.config import CfgOptions, load_config
-from fec_mm.apis.cost import SIZES, build_model, count_heads, gradient_bytes, step_memory
+from fec_mm.apis.cost import SIZES, Cost, cost, image_shape
 from fec_mm.errors import UserError
 from fec_mm.evaluation import scaling
-from fec_mm.evaluation.flops import count_backbone
 
 # Training images: of an annotation file's name, or of a dataset class.
 IMAGES = {
@@ -54,25 +52,6 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     if not (args.tflops or args.seconds_per_image) and (args.bandwidth or args.memory):
         parser.error('a plan needs --tflops or --seconds-per-image')
     return args
-
-
-@dataclass(frozen=True)
-class Cost:
-    """Multiply-adds of an image's forward pass, MiB beside weights and gradients that an image needs in training (None: not
-    measured), bytes of gradients, parameters."""
-
-    multiply_adds: int
-    memory: float | None
-    gradients: int
-    parameters: int
-
-
-def cost(cfg: Config, size: tuple[int, int], memory: bool) -> Cost:
-    model = build_model(cfg).eval()
-    backbone, shapes = count_backbone(model.backbone, size)
-    heads = count_heads(model, cfg.default_scope, size, shapes)
-    return Cost(backbone.in_convention + heads.in_convention, step_memory(cfg, size) if memory else None, gradient_bytes(model),
-                sum(p.numel() for p in model.parameters()))
 
 
 def training_images(cfg: Config, given: int | None) -> tuple[int, str]:
@@ -134,19 +113,18 @@ def main(argv: Sequence[str] | None = None) -> None:
               'MiB per image |\n|---|---|---|---|---|---|---|')
     for path in args.configs:
         cfg = load_config(argparse.Namespace(**{**vars(args), 'config': path}), needed=('model', 'train_dataloader', 'train_cfg'))
-        size = args.size or SIZES[cfg.default_scope]
-        known = cost(cfg, size, memory=not planning or args.memory is not None)
+        shape = image_shape(cfg, args.size)
+        known = cost(cfg, shape, memory=not planning or args.memory is not None)
         if planning:
-            print(f'{path}, images of {size[0]}×{size[1]}')
+            print(f'{path}, images of {shape[1]}×{shape[2]}')
             show_plan(cfg, args, known)
             continue
         batch = cfg.train_dataloader.batch_size
-        print(f'| {Path(path).stem} | {size[0]}×{size[1]} | {known.parameters / 1e6:.2f} | {known.multiply_adds / 1e9:.2f} | '
+        print(f'| {Path(path).stem} | {shape[1]}×{shape[2]} | {known.parameters / 1e6:.2f} | {known.multiply_adds / 1e9:.2f} | '
               f'{3 * batch * known.multiply_adds / 1e12:.2f} ({batch} images) | {known.gradients / 1e6:.1f} | '
               f'{known.memory:.0f}{", backbone and neck" if cfg.default_scope == "mmdet" else ""} |', flush=True)
     if planning:
-        assumptions = ' '.join((scaling.__doc__ or '').split('Assumptions. ')[1].split())
-        print(f"\nAssumptions. {assumptions} Memory is a CPU's, in float32, and of detectors that of backbone and neck alone.")
+        print(f"\nAssumptions. {scaling.ASSUMPTIONS} Memory is a CPU's, in float32, of detectors backbone and neck alone.")
 
 
 if __name__ == '__main__':
