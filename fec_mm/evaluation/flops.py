@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +28,9 @@ from fec_mm.models.layers import ClusterPool
 from fec_mm.ops.regions import ceil_div
 
 aten = torch.ops.aten
+
+# Pixels up to which a backbone is run: up to there that is faster than tracing it with tensors that have no numbers.
+RUN = 256 * 256
 
 
 def _product(*args: Any, **_: Any) -> int:
@@ -145,7 +149,7 @@ def _is_view(func: Any) -> bool:
 
 def count_backbone(backbone: nn.Module, shape: tuple[int, int, int],
                    implementation: str = 'fast') -> tuple[Count, list[torch.Size]]:
-    """One image through a backbone, without computing anything.
+    """One image through a backbone; a large one, for which the reference needs gigabytes, without computing anything.
 
     Args:
         backbone: on the CPU, with a tuple of maps for its output.
@@ -170,8 +174,9 @@ def count_backbone(backbone: nn.Module, shape: tuple[int, int, int],
     for layer in layers:
         layer.implementation = implementation
     try:
-        with FakeTensorMode(allow_non_fake_inputs=True), torch.no_grad(), counter:
-            maps = backbone(torch.empty(1, *shape))
+        large = shape[1] * shape[2] > RUN
+        with FakeTensorMode(allow_non_fake_inputs=True) if large else nullcontext(), torch.no_grad(), counter:
+            maps = backbone(torch.zeros(1, *shape))
     finally:
         for layer in layers:
             layer.implementation = 'fast'

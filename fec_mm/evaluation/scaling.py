@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 ASSUMPTIONS = (
     'Every process computes as fast as one alone, small batches as fast as large ones, and waits for no data. The backward pass '
-    'of a step takes twice as long as its forward pass. Gradients are averaged by a ring all-reduce, once a step, however many passes '
-    'over smaller batches the step consists of. Communication overlaps perfectly with the backward pass and costs it nothing. '
-    'Evaluation, the optimizer and checkpoints take no time.')
+    'of a step takes twice as long as its forward pass. Gradients are averaged by a ring all-reduce, once a step, however many '
+    'passes over smaller batches the step consists of. Communication overlaps perfectly with the backward pass and costs it '
+    'nothing. Evaluation, the optimizer and checkpoints take no time.')
 BACKWARD = 2 / 3  # of the time of a step on one process
 BUCKET = 25 * 2**20  # bytes that DistributedDataParallel averages at once
 

@@ -2,7 +2,7 @@
 
     python tools/analysis_tools/get_flops.py CONFIG [--size SIDE | HxW] [--cfg-options KEY=VALUE ...]
 
-One image. The backbone is counted without computing it, as the published code computes it and as ours does; neck and heads run, a
+One image. The backbone is counted as the published code computes it and as ours does; neck and heads run on random maps, a
 detector's on the proposals of its initial weights. fec_mm/evaluation/flops.py defines both counts.
 """
 from __future__ import annotations
