@@ -26,6 +26,7 @@ from rich.console import Console
 from rich.progress import track
 from torch import Tensor, nn
 
+from fec_mm.apis.arguments import image_size, positive
 from fec_mm.apis.cli import run_cli
 from fec_mm.apis.outputs import write_beside
 from fec_mm.errors import UserError
@@ -173,20 +174,6 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
 
     lines = [[COLUMNS[key] for key in keys], ['---'] * len(keys), *([cell(row.get(key)) for key in keys] for row in rows)]
     return '\n'.join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def image_size(text: str) -> tuple[int, int]:
-    """'224' or '800x1344' → (H, W)."""
-    sides = text.lower().replace('×', 'x').split('x')
-    if len(sides) > 2 or not all(side.isdecimal() and int(side) >= MIN_SIZE for side in sides):
-        raise argparse.ArgumentTypeError(f"'{text}' is not a side or HxW, of at least {MIN_SIZE} pixels")
-    return int(sides[0]), int(sides[-1])
-
-
-def positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number of at least 1")
-    return int(text)
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
