@@ -15,6 +15,8 @@ from mmengine.config import Config
 
 from fec_mm import compat
 from fec_mm.apis import test, train
+from fec_mm.models import FEC, ContextCluster
+from fec_mm.models.backbones.cluster_backbone import ClusterBackbone
 
 from .tiny import TASKS, make_config, make_data
 
@@ -86,6 +88,25 @@ def test_work_dir_has_the_name_of_the_config(root: Path, monkeypatch: pytest.Mon
     assert (tmp_path / 'work_dirs/mmpretrain/epoch_1.pth').is_file()
 
 
+@pytest.mark.parametrize(('scope', 'backbone'), [('mmdet', FEC), ('mmseg', ContextCluster)])
+def test_log_says_what_a_checkpoint_gives_the_backbone(root: Path, tmp_path: Path, failure: Failure, scope: str,
+                                                       backbone: type[ClusterBackbone]) -> None:
+    def config(prefix: str) -> Path:
+        init_cfg = dict(type='Pretrained', checkpoint=f'{tmp_path}/classifier.pth', prefix=prefix)
+        return make_config(root, scope, f"model['backbone']['init_cfg'] = {init_cfg}\ntrain_cfg['max_epochs'] = 1\n", tmp_path)
+
+    classifier = backbone(Config.fromfile(config('')).fec)
+    state = {f'backbone.{key}': value for key, value in classifier.state_dict().items()}
+    torch.save({'state_dict': {**state, 'head.fc.bias': torch.zeros(3)}}, tmp_path / 'classifier.pth')
+    train.main([str(config('backbone.')), '--work-dir', f'{tmp_path}/work', '--no-validate'])
+    kept, total = ('norm2.weight, norm2.bias', len(state) + 2) if scope == 'mmdet' else ('nothing', len(state))
+    assert (f'{backbone.__name__}: {len(state)} of {total} tensors are loaded from {tmp_path}/classifier.pth; not in it: {kept}; '
+            f'in it, but not for {backbone.__name__}: head.fc.bias') in next(tmp_path.glob('work/*/*.log')).read_text()
+    line = failure(train.main, config('neck.'), '--work-dir', tmp_path / 'bad')
+    assert line.endswith("no key starts with 'neck.': give prefix='backbone.'")
+    assert not list(tmp_path.glob('bad/*.pth'))
+
+
 BAD_CONFIGS = {
     'no default scope': ('mmpretrain', 'default_scope = None\n', 'default_scope in {config} is None: set it to one of'),
     'old scope': ('mmpretrain', "default_scope = 'mmcls'\n", "is 'mmcls'"),
@@ -112,7 +133,9 @@ BAD_CONFIGS = {
     'no images': ('mmseg', "train_dataloader['dataset']['img_suffix'] = '.jpg'\n", 'gives no sample'),
     'load_from': ('mmpretrain', "load_from = 'none.pth'\n", 'checkpoint none.pth does not exist'),
     'pretrained': ('mmdet', "model['backbone']['init_cfg'] = dict(type='Pretrained', checkpoint='none.pth')\n",
-                   'none.pth'),
+                   'checkpoint none.pth does not exist'),
+    'pretrained head': ('mmseg', "model['decode_head']['init_cfg'] = [dict(type='Pretrained', checkpoint='none.pth')]\n",
+                        'checkpoint none.pth does not exist'),
 }
 
 
