@@ -162,7 +162,7 @@ def _empty_dataset(error: BaseException) -> str | None:
             prefixes = [str(p) for p in dict(dataset.data_prefix).values() if p]
             where = str(dataset.ann_file or '') or ', '.join(prefixes)
             return (f'{where} gives no sample to {type(dataset).__name__}: '
-                    'check the annotations, the image folder and filter_cfg')
+                    'check the annotations, metainfo.classes, the image folder and filter_cfg')
     return None
 
 

@@ -2,8 +2,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -90,9 +90,23 @@ def _merge_args(cfg: Config, args: argparse.Namespace) -> None:
 
 
 def _check_source(cfg: Config) -> str | None:
-    """The checkpoint that training starts from, made sure to be readable; None when it starts from scratch."""
+    """The checkpoint that training starts from; None when it starts from scratch, or from those of `init_cfg`s.
+
+    Raises:
+        UserError: one of them cannot be read.
+    """
     from .checkpoints import check_checkpoint, last_checkpoint
+    for path in _pretrained(cfg.model):
+        check_checkpoint(path)
     if cfg.get('load_from'):
         check_checkpoint(cfg.load_from)
         return str(cfg.load_from)
     return last_checkpoint(cfg.work_dir) if cfg.get('resume') else None
+
+
+def _pretrained(node: Any) -> Iterator[str]:
+    """The checkpoints that the `init_cfg`s of a model's config name."""
+    if isinstance(node, dict) and node.get('type') == 'Pretrained':
+        yield node['checkpoint']
+    for child in node.values() if isinstance(node, dict) else node if isinstance(node, (list, tuple)) else ():
+        yield from _pretrained(child)

@@ -41,8 +41,9 @@ def _check(dataset: Any) -> None:
     for leaf in leaves(dataset):
         where = getattr(leaf, 'ann_file', '') or getattr(leaf, 'data_prefix', '') or type(leaf).__name__
         if len(leaf) == 0:
-            raise UserError(f'{where} gives no sample: check the annotations, the image folder and filter_cfg')
+            raise UserError(f'{where} gives no sample: check the annotations, metainfo.classes, the image folder and filter_cfg')
         if not hasattr(leaf, 'get_data_info') or 'instances' not in leaf.get_data_info(0):
             continue
         if not any(leaf.get_data_info(i)['instances'] for i in range(len(leaf))):
-            raise UserError(f'{where} lists {len(leaf)} images and no object in them: check the annotations')
+            raise UserError(f'{where} lists {len(leaf)} images and no object of the classes: '
+                            'check the annotations and metainfo.classes')

@@ -8,9 +8,10 @@ from mmengine.hooks import Hook
 from mmengine.model import BaseTTAModel, is_model_wrapper
 from mmengine.runner import Runner
 from mmengine.runner.checkpoint import load_state_dict
-from torch import Tensor, nn
+from torch import Tensor
 
 from fec_mm.errors import UserError
+from fec_mm.models.loading import differences
 from fec_mm.registry import HOOKS
 
 
@@ -58,19 +59,11 @@ def load_strictly(model: nn.Module, checkpoint: dict[str, Any], name: str) -> No
     try:
         load_state_dict(model, state, strict=True)
     except RuntimeError as error:
-        raise UserError(f'checkpoint {name} is of another model: {_differences(model, state)}') from error
+        what = differences(model.state_dict(), state)
+        raise UserError(f'checkpoint {name} is of another model: {what}: {_advice(state)}') from error
 
 
-def _differences(model: nn.Module, state: dict[str, Tensor]) -> str:
-    """Counts of missing, unknown and misshaped keys with an example each, and what to do."""
-    own = model.state_dict()
-    missing = [key for key in own if key not in state]
-    unknown = [key for key in state if key not in own]
-    shapes = [f'{key}: {tuple(state[key].shape)} instead of {tuple(own[key].shape)}'
-              for key in own if key in state and state[key].shape != own[key].shape]
-    parts = [f'{len(found)} {what} ({found[0]}{", ..." if len(found) > 1 else ""})'
-             for found, what in ((missing, 'missing'), (unknown, 'unknown'), (shapes, 'of another shape')) if found]
-    foreign = not any(key.startswith('backbone.') for key in state)
-    advice = ("convert an authors' checkpoint with tools/model_converters/convert_released.py first" if foreign else
-              'use the config that it was trained with')
-    return f'{"; ".join(parts)}: {advice}'
+def _advice(state: dict[str, Tensor]) -> str:
+    if any(key.startswith('backbone.') for key in state):
+        return 'use the config that it was trained with'
+    return "convert an authors' checkpoint with tools/model_converters/convert_released.py first"

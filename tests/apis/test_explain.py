@@ -107,7 +107,7 @@ def test_empty_dataset() -> None:
             return []
 
     assert line(lambda: Nothing(ann_file='a.txt', pipeline=[])) == \
-        'a.txt gives no sample to Nothing: check the annotations, the image folder and filter_cfg'
+        'a.txt gives no sample to Nothing: check the annotations, metainfo.classes, the image folder and filter_cfg'
 
 
 def test_missing_packages() -> None:

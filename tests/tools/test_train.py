@@ -12,6 +12,8 @@ import torch
 from mmengine.config import Config
 
 from fec_mm.apis import test, train
+from fec_mm.models import FEC, ContextCluster
+from fec_mm.models.backbones.cluster_backbone import ClusterBackbone
 
 from .commands import free_port, load, run
 from .tiny import TASKS, make_config, make_data
@@ -77,6 +79,25 @@ def test_work_dir_has_the_name_of_the_config(root: Path, monkeypatch: pytest.Mon
     assert (tmp_path / 'work_dirs/mmpretrain/epoch_1.pth').is_file()
 
 
+@pytest.mark.parametrize(('scope', 'backbone'), [('mmdet', FEC), ('mmseg', ContextCluster)])
+def test_log_says_what_a_checkpoint_gives_the_backbone(root: Path, tmp_path: Path, failure: Failure, scope: str,
+                                                       backbone: type[ClusterBackbone]) -> None:
+    def config(prefix: str) -> Path:
+        init_cfg = dict(type='Pretrained', checkpoint=f'{tmp_path}/classifier.pth', prefix=prefix)
+        return make_config(root, scope, f"model['backbone']['init_cfg'] = {init_cfg}\ntrain_cfg['max_epochs'] = 1\n", tmp_path)
+
+    classifier = backbone(Config.fromfile(config('')).fec)
+    state = {f'backbone.{key}': value for key, value in classifier.state_dict().items()}
+    torch.save({'state_dict': {**state, 'head.fc.bias': torch.zeros(3)}}, tmp_path / 'classifier.pth')
+    train.main([str(config('backbone.')), '--work-dir', f'{tmp_path}/work', '--no-validate'])
+    kept, total = ('norm2.weight, norm2.bias', len(state) + 2) if scope == 'mmdet' else ('nothing', len(state))
+    assert (f'{backbone.__name__}: {len(state)} of {total} tensors are loaded from {tmp_path}/classifier.pth; not in it: {kept}; '
+            f'in it, but not for {backbone.__name__}: head.fc.bias') in next(tmp_path.glob('work/*/*.log')).read_text()
+    line = failure(train.main, config('neck.'), '--work-dir', tmp_path / 'bad')
+    assert line.endswith("no key starts with 'neck.': give prefix='backbone.'")
+    assert not list(tmp_path.glob('bad/*.pth'))
+
+
 BAD_CONFIGS = {
     'no default scope': ('mmpretrain', 'default_scope = None\n', 'default_scope in {config} is None: set it to one of'),
     'old scope': ('mmpretrain', "default_scope = 'mmcls'\n", "is 'mmcls'"),
@@ -100,10 +121,14 @@ BAD_CONFIGS = {
                   'data/digits/classes does not exist: make it with `python tools/dataset_converters/'),
     'annotations': ('mmdet', "train_dataloader['dataset']['ann_file'] = 'no.json'\n", 'data/no.json does not exist'),
     'images': ('mmseg', "train_dataloader['dataset']['data_prefix']['img_path'] = 'no'\n", 'data/no does not exist'),
+    'other classes': ('mmdet', "train_dataloader['dataset']['metainfo'] = dict(classes=('cat', ))\n",
+                      'data/boxes.json gives no sample to CocoDataset: check the annotations, metainfo.classes'),
     'no images': ('mmseg', "train_dataloader['dataset']['img_suffix'] = '.jpg'\n", 'gives no sample'),
     'load_from': ('mmpretrain', "load_from = 'none.pth'\n", 'checkpoint none.pth does not exist'),
     'pretrained': ('mmdet', "model['backbone']['init_cfg'] = dict(type='Pretrained', checkpoint='none.pth')\n",
-                   'none.pth'),
+                   'checkpoint none.pth does not exist'),
+    'pretrained head': ('mmseg', "model['decode_head']['init_cfg'] = [dict(type='Pretrained', checkpoint='none.pth')]\n",
+                        'checkpoint none.pth does not exist'),
 }
 
 

@@ -4,6 +4,7 @@ Shapes: images B×3×H×W; inside, maps B×H×W×C; stage i ends at 1/2^(i+2) of
 """
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from ..layers import ClusterBlock, ClusterEncode, GroupNorm, PointStem
+from ..loading import check_pretrained
 
 MIN_SIZE = 32
 MLP_RATIOS = (8, 8, 4, 4)
@@ -86,6 +88,24 @@ class ClusterBackbone(BaseModule):
                 # Contiguous: some of mmcv's operators read their input as if it were.
                 outputs.append(getattr(self, f'norm{i}')(x).permute(0, 3, 1, 2).contiguous())
         return tuple(outputs)
+
+    def init_weights(self) -> None:
+        """As mmengine does, but a checkpoint of another model in `init_cfg` is an error.
+
+        A classifier has the norm of its last stage only, and stages behind the last output are not built: either may miss
+        what the other has of those.
+
+        Raises:
+            UserError: Naming the checkpoint.
+        """
+        if not self.is_init:
+            check_pretrained(self, self.init_cfg, self._may_differ)
+        super().init_weights()
+
+    def _may_differ(self, key: str) -> bool:
+        match = re.match(r'(norm|stages\.|downsamples\.)(\d+)\.', key)
+        built = {'norm': 0, 'stages.': len(self.stages), 'downsamples.': len(self.downsamples)}
+        return match is not None and int(match[2]) >= built[match[1]]
 
     def train(self, mode: bool = True) -> ClusterBackbone:
         super().train(mode)
