@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from mmengine.config import Config
 
 from fec_mm.apis.cli import run_cli
 from fec_mm.apis.probe_report import markdown, score
@@ -63,10 +64,11 @@ def run(folder: Path, text: str) -> dict[str, Any]:
         raise UserError(f'{file} is of another study: choose another --work-dir, or remove {folder}')
     if not done.is_file():
         AtomicBackend().put(text.encode(), file)
-        pointer = folder / 'train' / 'last_checkpoint'
-        _tool(folder, 'train.py', file, '--work-dir', folder / 'train', '--resume')
-        _tool(folder, 'analysis_tools/probe_clusters.py', file, pointer.read_text().strip(), '--work-dir', folder / 'test',
-              '--out-dir', folder / 'probe')
+        checkpoint = folder / 'train' / f'epoch_{Config.fromfile(file).max_epochs}.pth'
+        if not checkpoint.is_file():
+            _tool(folder, 'train.py', file, '--work-dir', folder / 'train', '--resume')
+        _tool(folder, 'analysis_tools/probe_clusters.py', file, checkpoint, '--k', 1, '--work-dir', folder / 'test', '--out-dir',
+              folder / 'probe')
         print(f'{folder.name}: done', flush=True)
     results: dict[str, Any] = json.loads((folder / 'probe' / 'results.json').read_text())
     return results
@@ -82,8 +84,6 @@ def _tool(folder: Path, tool: str, *arguments: object) -> None:
 
 def pixel_scores() -> dict[str, dict[str, Any]]:
     """What the pixels alone give, by grouping: the same probe on the held-out images."""
-    from mmengine.config import Config
-
     from fec_mm.datasets.digits import load_digits
     from fec_mm.evaluation.probe import probe
     digits = load_digits()['val']
