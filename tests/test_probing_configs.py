@@ -51,8 +51,8 @@ def test_models(tmp_path: Path, name: str) -> None:
     last = [m for m in model.head.modules() if isinstance(m, torch.nn.Linear)][-1]
     assert last.out_features == cfg.num_superclasses
     norms = {type(m).__name__ for m in model.backbone.modules() if 'Norm' in type(m).__name__}
-    assert norms == {{'f': 'GroupNorm', 'd': 'LayerNorm', 'v': 'LayerNorm', 's': 'LayerNorm'}.get(
-        name[0], 'BatchNorm2d' if name.count('-') == ('mini' in name) else 'GroupNorm')}
+    assert norms == {'BatchNorm2d' if name in ('resnet50', 'resnet-mini') else
+                     'GroupNorm' if name.startswith(('fec', 'resnet')) else 'LayerNorm'}
     with DefaultScope.overwrite_default_scope('mmpretrain'):
         wrapper = build_optim_wrapper(model, {**cfg.optim_wrapper, 'type': 'OptimWrapper'})
     decay = {id(p): group['weight_decay'] for group in wrapper.param_groups for p in group['params']}

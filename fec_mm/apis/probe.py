@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     from fec_mm import compat
 
     from .checkpoints import check_checkpoint
-    from .config import load_config, set_loader_defaults
+    from .config import load_config
     if min(args.k) < 1:
         raise UserError(f'--k {" ".join(map(str, args.k))}: clusters per subclass are at least 1')
     cfg = load_config(args, needed=('model', 'test_dataloader'))
@@ -60,7 +60,6 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     loader = cfg.pop('test_dataloader')
     for unused in ('optim_wrapper', 'param_scheduler', 'auto_scale_lr', 'custom_hooks'):
         cfg.pop(unused, None)
-    set_loader_defaults(cfg)
     notes = compat.adapt_to_device(cfg)
     folder = Path(args.out_dir or Path(cfg.work_dir, 'probe'))
     with compat.distributed(args.launcher, **cfg.get('env_cfg', {}).get('dist_cfg', {})):

@@ -77,12 +77,12 @@ def hungarian_accuracy(counts: np.ndarray) -> float:
 
 
 def silhouette(features: np.ndarray, clusters: np.ndarray, seed: int) -> float:
-    """The mean silhouette, of at most `SILHOUETTE_SAMPLES` samples; NaN where there is one cluster, or only clusters of one."""
+    """The mean silhouette, of at most `SILHOUETTE_SAMPLES` samples; 0 where there is one cluster, or only clusters of one."""
     if len(features) > SILHOUETTE_SAMPLES:
         chosen = np.sort(np.random.RandomState(seed).choice(len(features), SILHOUETTE_SAMPLES, replace=False))
         features, clusters = features[chosen], clusters[chosen]
     if not 2 <= len(np.unique(clusters)) < len(clusters):
-        return float('nan')
+        return 0.
     return float(optional('sklearn.metrics', 'probes').silhouette_score(features, clusters))
 
 

@@ -47,7 +47,7 @@ class FeatureWriter:
         self.part.mkdir(parents=True)
 
     def append(self, columns: Mapping[str, np.ndarray]) -> None:
-        """Write the next rows of every column, n×C or n.
+        """Write the next rows of every column, n×C or n, at least one.
 
         Raises:
             UserError: the disk is full.
@@ -55,7 +55,7 @@ class FeatureWriter:
         for name, values in columns.items():
             if name not in self._columns:
                 path = self.part / f'{name}.npy'
-                _reserve(path, self.rows * values[0].nbytes if len(values) else 0)
+                _reserve(path, self.rows * values[0].nbytes)
                 self._columns[name] = open_memmap(path, 'w+', values.dtype, (self.rows, *values.shape[1:]))
             self._columns[name][self.done:self.done + len(values)] = values
         self.done += len(next(iter(columns.values())))
@@ -107,7 +107,7 @@ def join(shards: list[Path], folder: Path, rows: int, settings: Mapping[str, Any
     writer = FeatureWriter(folder, rows, settings)
     for shard in shards:
         columns = read_columns(shard)
-        length = len(next(iter(columns.values())))
+        length = len(next(iter(columns.values()))) if columns else 0  # of more processes than samples some have none
         for start in range(0, length, CHUNK):
             writer.append({name: values[start:start + CHUNK] for name, values in columns.items()})
     writer.finish()

@@ -62,13 +62,8 @@ def clustered(features: np.ndarray, labels: np.ndarray, per_label: int, seed: in
 def _within(features: np.ndarray, subclasses: np.ndarray, members: Sequence[np.ndarray], per_subclass: int, seed: int) -> Scores:
     """The mean scores of clustering each superclass, which are the samples `members`, on its own."""
     scores = [clustered(np.asarray(features[m]), subclasses[m], per_subclass, seed) for m in members]
-    sizes = np.asarray([len(m) for m in members], dtype=float)
-    means = {}
-    for name in scores[0]:
-        values = np.asarray([s[name] for s in scores])
-        known = ~np.isnan(values)
-        means[name] = float(np.average(values[known], weights=sizes[known])) if known.any() else float('nan')
-    return means
+    sizes = [len(m) for m in members]
+    return {name: float(np.average([s[name] for s in scores], weights=sizes)) for name in scores[0]}
 
 
 def read_out(features: np.ndarray, labels: np.ndarray, seed: int) -> Scores:
