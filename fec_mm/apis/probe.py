@@ -153,7 +153,8 @@ def _score(folder: Path, meta: dict[str, Any], settings: dict[str, Any], args: a
     subclasses, superclasses, truth, predicted = columns.pop(LABELS).T
     file = folder / 'results.json'
     head: dict[str, Any] = {
-        'config': args.config, **settings, 'k': args.k, 'seeds': args.seeds, 'samples': len(subclasses),
+        'config': args.config, **{key: value for key, value in settings.items() if key != 'layers'}, 'k': args.k,
+        'seeds': args.seeds, 'samples': len(subclasses),
         'superclasses': list(meta['superclasses']), 'subclasses': list(meta['subclasses']),
         'accuracy_on_trained_labels': float((truth == predicted).mean())
     }
