@@ -64,5 +64,5 @@ def test_join(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(feature_store.shutil, 'disk_usage', lambda path: type('usage', (), {'free': 2**20}))
-    with pytest.raises(UserError, match=r'needs 15\.3 GiB and 0\.0 are free'):
+    with pytest.raises(UserError, match=r'needs 16\.0 GiB and 0\.0 are free'):
         FeatureWriter(tmp_path / 'features', 2**30, SETTINGS).append(rows(0, 1))
