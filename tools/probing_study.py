@@ -59,12 +59,15 @@ def run(folder: Path, text: str) -> dict[str, Any]:
     Raises:
         UserError: a tool failed; what it said is in `folder/log`.
     """
-    file, done = folder / 'config.py', folder / 'probe' / 'index.html'
-    if file.is_file() and file.read_text() != text:
-        raise UserError(f'{file} is of another study: choose another --work-dir, or remove {folder}')
+    file, record, done = folder / 'config.py', folder / 'settings.json', folder / 'probe' / 'index.html'
+    cfg = Config.fromstring(text, '.py')
+    settings = json.dumps(cfg.to_dict(), sort_keys=True)  # with all that it inherits
+    if record.is_file() and record.read_text() != settings:
+        raise UserError(f'{folder} is of other settings: choose another --work-dir, or remove it')
     if not done.is_file():
         AtomicBackend().put(text.encode(), file)
-        checkpoint = folder / 'train' / f'epoch_{Config.fromfile(file).max_epochs}.pth'
+        AtomicBackend().put(settings.encode(), record)
+        checkpoint = folder / 'train' / f'epoch_{cfg.max_epochs}.pth'
         if not checkpoint.is_file():
             _tool(folder, 'train.py', file, '--work-dir', folder / 'train', '--resume')
         _tool(folder, 'analysis_tools/probe_clusters.py', file, checkpoint, '--k', 1, '--work-dir', folder / 'test', '--out-dir',

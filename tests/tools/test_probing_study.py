@@ -58,8 +58,8 @@ def test_runs_only_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     probing = 'analysis_tools/probe_clusters.py'
     assert study.run(tmp_path / 'run', text) == results() and called == ['train.py', probing, probing]
     assert study.run(tmp_path / 'run', text) == results() and len(called) == 3
-    with pytest.raises(UserError, match='is of another study'):
-        study.run(tmp_path / 'run', study.config('vit-mini', 'unrelated', 0))
+    with pytest.raises(UserError, match='is of other settings'):
+        study.run(tmp_path / 'run', f'{text}max_epochs = 1\n')
 
 
 def test_a_tool_that_fails_says_why(tmp_path: Path) -> None:
