@@ -1,15 +1,17 @@
 # make train [TASK=classification|detection|segmentation]   train, evaluate and picture a small FEC on real digits
 # make test                                                 run the tests; make test-slow, make test-gpu: the marked ones
+# make probe                                                the study of docs/probing.md on digits; JOBS=2 runs at a time
 # make lint                                                 ruff and mypy
 # make setup                                                only create .venv; every other target does it when needed
 PYTHON ?= python3
 TASK ?= classification
 MAX_JOBS ?= 2
+JOBS ?= 2
 PY := .venv/bin/python
 PIP := $(PY) -m pip install --progress-bar off
 BUILD_TOOLS := torch== setuptools wheel ninja psutil numpy
 
-.PHONY: setup train test test-slow test-gpu lint clean
+.PHONY: setup train probe test test-slow test-gpu lint clean
 .DELETE_ON_ERROR:
 
 setup: .venv/installed
@@ -32,6 +34,9 @@ setup: .venv/installed
 
 train: setup
 	$(PY) tools/quickstart.py $(TASK)
+
+probe: setup
+	$(PY) tools/probing_study.py --jobs $(JOBS)
 
 test: setup
 	$(PY) -m pytest

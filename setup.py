@@ -21,6 +21,7 @@ EXTRAS = {
     'onedl': ['onedl-mmengine', 'onedl-mmcv', 'onedl-mmdetection', 'onedl-mmsegmentation', 'onedl-mmpretrain'],
     'quickstart': ['mlxtend>=0.23', 'scikit-image>=0.22', 'scikit-learn>=1.3'],
     'visualization': ['matplotlib>=3.7', 'scikit-image>=0.22', 'scikit-learn>=1.3'],
+    'probing': ['scikit-learn>=1.3', 'scipy', 'networkx', 'matplotlib>=3.7'],
     'export': ['onnx', 'onnxscript', 'onnxruntime'],
     'test': ['pytest', 'hypothesis'],
 }

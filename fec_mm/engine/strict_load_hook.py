@@ -8,7 +8,7 @@ from mmengine.hooks import Hook
 from mmengine.model import BaseTTAModel, is_model_wrapper
 from mmengine.runner import Runner
 from mmengine.runner.checkpoint import load_state_dict
-from torch import Tensor
+from torch import Tensor, nn
 
 from fec_mm.errors import UserError
 from fec_mm.models.loading import differences

@@ -1,12 +1,9 @@
 """Packages that only pictures need."""
 from __future__ import annotations
 
-from importlib import import_module
 from types import ModuleType
 
-from fec_mm.errors import UserError
-
-DISTRIBUTIONS = {'skimage': 'scikit-image', 'sklearn': 'scikit-learn'}
+from fec_mm import optional as packages
 
 
 def optional(module: str) -> ModuleType:
@@ -15,11 +12,4 @@ def optional(module: str) -> ModuleType:
     Raises:
         UserError: its package is not installed.
     """
-    package = module.split('.')[0]
-    try:
-        return import_module(module)
-    except ModuleNotFoundError as error:
-        if error.name != package:
-            raise
-        name = DISTRIBUTIONS.get(package, package)
-        raise UserError(f'pictures of clusters need {name}, which is not installed: pip install {name}') from error
+    return packages.optional(module, 'pictures of clusters')

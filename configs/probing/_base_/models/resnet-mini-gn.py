@@ -1,0 +1,2 @@
+_base_ = 'resnet-mini.py'
+model = dict(backbone=dict(norm_cfg=dict(type='GN', num_groups=8)))

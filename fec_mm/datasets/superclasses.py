@@ -1,0 +1,81 @@
+"""Superclasses: which classes of a data set go together, from a file, a list, or a task of BREEDS."""
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Union
+
+import numpy as np
+
+from fec_mm.errors import UserError
+
+
+class Superclass(NamedTuple):
+    """Classes under one label; `wnid` is the WordNet id of BREEDS, `subclasses` are class indices of the data set."""
+    wnid: str | None
+    name: str
+    subclasses: tuple[int, ...]
+
+
+# A JSON file; what is in one; or dict(task='living17', hierarchy=DIR).
+Source = Union[str, Sequence[Mapping[str, Any]], Mapping[str, str]]
+
+
+def load_superclasses(source: Source, shuffle: int | None = None) -> list[Superclass]:
+    """The superclasses that a config names.
+
+    Args:
+        source: the path of a JSON file `[{"name": ..., "subclasses": [class indices]}, ...]` as
+            `tools/dataset_converters/breeds.py` writes it; such a list; or `dict(task=..., hierarchy=...)`, a task of BREEDS.
+        shuffle: the seed with which the subclasses are dealt out anew, see `shuffled`.
+
+    Raises:
+        UserError: there is no such file or task, it is no list of superclasses, or a class is in two of them.
+    """
+    if isinstance(source, Mapping):
+        from .breeds import derive, read_hierarchy, task_named
+        if set(source) != {'task', 'hierarchy'}:
+            raise UserError(f'superclasses={dict(source)}: a BREEDS task is dict(task=..., hierarchy=DIR)')
+        superclasses, where = derive(task_named(source['task']), read_hierarchy(source['hierarchy'])), source['task']
+    elif isinstance(source, str):
+        superclasses, where = _parsed(_read(source), source), source
+    else:
+        superclasses, where = _parsed(source, 'superclasses'), 'superclasses'
+    twice = [c for c, n in Counter(c for s in superclasses for c in s.subclasses).items() if n > 1]
+    if twice:
+        raise UserError(f'{where}: class {twice[0]} is listed twice; a class has one superclass')
+    return superclasses if shuffle is None else shuffled(superclasses, shuffle)
+
+
+def shuffled(superclasses: Sequence[Superclass], seed: int) -> list[Superclass]:
+    """Superclasses of the same sizes made of the same subclasses, dealt out at random: unrelated ones.
+
+    Their names and ids no longer say what is in them, and are replaced.
+    """
+    order = iter(np.random.RandomState(seed).permutation([c for s in superclasses for c in s.subclasses]).tolist())
+    return [Superclass(None, f'unrelated {i}', tuple(next(order) for _ in s.subclasses)) for i, s in enumerate(superclasses, 1)]
+
+
+def _read(path: str) -> Any:
+    try:
+        return json.loads(Path(path).read_text(encoding='utf-8'))
+    except OSError as error:
+        raise UserError(f'superclasses {path}: cannot be read ({error.strerror}); '
+                        'tools/dataset_converters/breeds.py writes such a file') from error
+    except ValueError as error:
+        raise UserError(f'superclasses {path}: is no JSON ({error}); write it anew') from error
+
+
+def _parsed(items: Any, where: str) -> list[Superclass]:
+    form = '[{"name": "fish", "subclasses": [0, 1]}, ...]'
+    if not isinstance(items, Sequence) or isinstance(items, str) or not items:
+        raise UserError(f'{where}: is no list of superclasses such as {form}')
+    found = []
+    for i, item in enumerate(items):
+        indices = item.get('subclasses') if isinstance(item, Mapping) else None
+        if not isinstance(indices, Sequence) or not indices or not all(type(c) is int and c >= 0 for c in indices):
+            raise UserError(f'{where}: entry {i} has no class indices; expected {form}')
+        found.append(Superclass(item.get('wnid'), str(item.get('name', f'superclass {i}')), tuple(indices)))
+    return found

@@ -1,0 +1,74 @@
+"""Plots of what a probe found."""
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .optional import optional
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MAX_NAMES = 40  # more do not fit beside a confusion or into a legend
+
+
+def layer_figure(scores: Mapping[str, Mapping[str, tuple[float, float]]], what: str = 'score') -> Figure:
+    """Scores against layers, the lines of a group in one panel.
+
+    Args:
+        scores: mean and standard deviation of each layer, in order, by '<group> <line>'.
+        what: the name of the vertical axis.
+    """
+    figure: Figure = optional('matplotlib.figure').Figure(layout='constrained')
+    groups = list(dict.fromkeys(title.split()[0] for title in scores))
+    figure.set_size_inches(5 * len(groups), 4)
+    titles = {'global': 'all subclasses', 'within': 'within each superclass', 'read_out': 'read-outs'}
+    for ax, group in zip(figure.subplots(1, len(groups), sharey=True, squeeze=False)[0], groups):
+        for title, layers in scores.items():
+            if title.split()[0] == group:
+                means, stds = zip(*layers.values())
+                ax.errorbar(range(len(layers)), means, stds, marker='o', capsize=3, label=title.split()[1])
+        ax.set_xticks(range(len(layers)), [_plain(name.removeprefix('backbone.')) for name in layers], rotation=30, ha='right')
+        ax.set_title(titles.get(group, group))
+        ax.grid(alpha=0.3)
+        ax.legend(fontsize=8)
+    figure.axes[0].set_ylabel(what)
+    return figure
+
+
+def confusion_figure(counts: np.ndarray, names: Sequence[str], title: str) -> Figure:
+    """Subclasses (rows) against clusters (columns), each row as shares of its samples."""
+    figure: Figure = optional('matplotlib.figure').Figure(figsize=(7, 6), layout='constrained')
+    ax = figure.subplots()
+    image = ax.imshow(counts / np.maximum(counts.sum(1, keepdims=True), 1), cmap='viridis', vmin=0, vmax=1, aspect='auto')
+    figure.colorbar(image, label='share of the subclass')
+    if len(names) <= MAX_NAMES:
+        ax.set_yticks(range(len(names)), [_plain(name) for name in names], fontsize=8)
+    ax.set_xlabel('cluster')
+    ax.set_ylabel('subclass')
+    ax.set_title(_plain(title), fontsize=10)
+    return figure
+
+
+def embedding_figure(points: np.ndarray, labels: np.ndarray, names: Sequence[str], title: str) -> Figure:
+    """Points, N×2, in the colour of their label."""
+    figure: Figure = optional('matplotlib.figure').Figure(figsize=(7.5, 6), layout='constrained')
+    ax = figure.subplots()
+    colours = optional('matplotlib').colormaps['tab10' if len(names) <= 10 else 'nipy_spectral'].resampled(len(names))
+    for label in np.unique(labels):
+        chosen = points[labels == label]
+        ax.scatter(chosen[:, 0], chosen[:, 1], s=8, color=colours(int(label)), label=_plain(names[label]))
+    if len(names) <= MAX_NAMES:
+        ax.legend(fontsize=8, loc='center left', bbox_to_anchor=(1, 0.5))
+    ax.set_xticks([])
+    ax.set_yticks([])
+    ax.set_title(_plain(title), fontsize=10)
+    return figure
+
+
+def _plain(text: str, limit: int = 30) -> str:
+    """Short, and without the signs that matplotlib takes for mathematics."""
+    text = text if len(text) <= limit * 3 else f'{text[:limit * 3]}…'
+    return text.replace('$', r'\$')

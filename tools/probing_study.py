@@ -1,0 +1,167 @@
+"""Train small models on superclasses of digits, probe them, and sum up: what `make probe` runs.
+
+    python tools/probing_study.py [--work-dir work_dirs/probing] [--jobs 2] [--seeds 0 1 2] [--models NAME ...]
+
+Each run trains one model with one seed on look-alike ('natural') or unrelated pairs of digits, and probes it, by the tools that
+one would call by hand, in a folder of its own. A run that is there is not repeated, and one that was stopped continues.
+`summary.{json,md}` and plots over all runs are written at the end.
+"""
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mmengine.config import Config
+
+from fec_mm.apis.cli import run_cli
+from fec_mm.apis.probe_report import markdown, score
+from fec_mm.errors import UserError
+from fec_mm.fileio import AtomicBackend
+
+TOOLS = Path(__file__).resolve().parent
+BASE = TOOLS.parent / 'configs' / 'probing' / '_base_'
+MODELS = ('fec-mini', 'resnet-mini', 'vit-mini')
+VARIANTS = ('resnet-mini-gn', 'resnet-mini-ln')
+GROUPINGS = ('natural', 'unrelated')
+# What the summary shows of each layer.
+SCORES = {'all AMI': ('global', 'ami'), 'within AMI': ('within', 'ami'), 'within accuracy': ('within', 'accuracy'),
+          'linear': ('read_out', 'linear')}
+PIXELS = 'pixels'
+
+Runs = Mapping[tuple[str, str], Sequence[Mapping[str, Any]]]  # results of the seeds by model and grouping
+
+
+def config(model: str, grouping: str, seed: int) -> str:
+    """The text of the config of a run."""
+    return '\n'.join([
+        f"_base_ = ['{BASE}/models/{model}.py', '{BASE}/tasks/digits.py']",
+        'model = dict(head=dict(num_classes=_base_.num_superclasses))',
+        f'train_dataloader = val_dataloader = test_dataloader = dict(dataset=dict(superclasses=_base_.{grouping}))',
+        f'randomness = dict(seed={seed})\n',
+    ])
+
+
+def run(folder: Path, text: str) -> dict[str, Any]:
+    """Train and probe the config `text` in `folder`, or what is left of that.
+
+    Returns:
+        The content of the probe's `results.json`.
+
+    Raises:
+        UserError: a tool failed; what it said is in `folder/log`.
+    """
+    file, record, done = folder / 'config.py', folder / 'settings.json', folder / 'probe' / 'index.html'
+    cfg = Config.fromstring(text, '.py')
+    settings = json.dumps(cfg.to_dict(), sort_keys=True)  # with all that it inherits
+    if record.is_file() and record.read_text() != settings:
+        raise UserError(f'{folder} is of other settings: choose another --work-dir, or remove it')
+    if not done.is_file():
+        AtomicBackend().put(text.encode(), file)
+        AtomicBackend().put(settings.encode(), record)
+        checkpoint = folder / 'train' / f'epoch_{cfg.max_epochs}.pth'
+        if not checkpoint.is_file():
+            _tool(folder, 'train.py', file, '--work-dir', folder / 'train', '--resume')
+        _tool(folder, 'analysis_tools/probe_clusters.py', file, checkpoint, '--k', 1, '--work-dir', folder / 'test', '--out-dir',
+              folder / 'probe')
+        print(f'{folder.name}: done', flush=True)
+    results: dict[str, Any] = json.loads((folder / 'probe' / 'results.json').read_text())
+    return results
+
+
+def _tool(folder: Path, tool: str, *arguments: object) -> None:
+    with open(folder / 'log', 'a') as log:
+        code = subprocess.run([sys.executable, str(TOOLS / tool), *map(str, arguments)], stdout=log, stderr=subprocess.STDOUT,
+                              env={**os.environ, 'OMP_NUM_THREADS': '1', 'MKL_NUM_THREADS': '1'}).returncode
+    if code:
+        raise UserError(f'tools/{tool} failed in {folder}: {(folder / "log").read_text().strip().splitlines()[-1]}')
+
+
+def pixel_scores() -> dict[str, dict[str, Any]]:
+    """What the pixels alone give, by grouping: the same probe on the held-out images."""
+    from fec_mm.datasets.digits import load_digits
+    from fec_mm.evaluation.probe import probe
+    digits = load_digits()['val']
+    task = Config.fromfile(BASE / 'tasks' / 'digits.py')
+    found = {}
+    for grouping in GROUPINGS:
+        superclass_of = {digit: i for i, pair in enumerate(task[grouping]) for digit in pair['subclasses']}
+        superclasses = np.asarray([superclass_of[digit] for digit in digits.labels.tolist()])
+        pixels = digits.images.reshape(len(digits.labels), -1) / 255.
+        found[grouping] = probe(pixels, digits.labels, superclasses, seeds=(0, 1, 2))
+    return found
+
+
+def over_seeds(results: Sequence[Mapping[str, Any]], layer: str, key: tuple[str, str]) -> tuple[float, float]:
+    """Mean and standard deviation (n − 1) over training seeds of a layer's mean score."""
+    values = [score(r['layers'][layer], *key)['mean'] for r in results]
+    return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else 0.
+
+
+def summary(runs: Runs, pixels: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
+    """A row per model, grouping and layer, under a row of titles."""
+    rows = [['model', 'superclasses', 'held-out superclass accuracy', 'layer', *SCORES]]
+    for grouping, layer in pixels.items():
+        rows.append([PIXELS, grouping, '', '', *(f"{score(layer, *key)['mean']:.3f}" for key in SCORES.values())])
+    for (model, grouping), results in runs.items():
+        accuracies = [r['accuracy_on_trained_labels'] for r in results]
+        for i, layer in enumerate(results[0]['layers']):
+            cells = ['{:.3f} ± {:.3f}'.format(*over_seeds(results, layer, key)) for key in SCORES.values()]
+            first = [model, grouping, ', '.join(f'{100 * a:.1f}' for a in accuracies)] if i == 0 else ['', '', '']
+            rows.append([*first, layer.removeprefix('backbone.'), *cells])
+    return rows
+
+
+def write_summary(work_dir: Path, runs: Runs) -> None:
+    """Write `summary.md`, `summary.json`, and a plot of each score against the layer."""
+    from fec_mm.visualization.probe_figures import layer_figure
+    pixels = pixel_scores()
+    put = AtomicBackend().put
+    for title, key in SCORES.items():
+        lines = {f'{model} {grouping}': {layer: over_seeds(results, layer, key) for layer in results[0]['layers']}
+                 for (model, grouping), results in runs.items()}
+        picture = BytesIO()
+        layer_figure(lines, title).savefig(picture, format='png', dpi=100)
+        put(picture.getvalue(), work_dir / f'{title.replace(" ", "_").lower()}.png')
+    plain = [{'model': model, 'superclasses': grouping, 'seeds': [dict(r) for r in results]}
+             for (model, grouping), results in runs.items()]
+    put(json.dumps({'runs': plain, PIXELS: pixels}).encode(), work_dir / 'summary.json')
+    put(markdown(summary(runs, pixels)).encode(), work_dir / 'summary.md')
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description='The study of hidden subclasses, on digits')
+    parser.add_argument('--work-dir', type=Path, default=Path('work_dirs', 'probing'))
+    parser.add_argument('--jobs', type=int, default=2, help='runs at a time, each on one core')
+    parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2])
+    parser.add_argument('--models', nargs='+', choices=[*MODELS, *VARIANTS], default=list(MODELS))
+    args = parser.parse_args(argv)
+    data = Path(os.environ.get('FEC_DATA', 'data'), 'digits')  # where the configs look
+    code = subprocess.run([sys.executable, str(TOOLS / 'dataset_converters/digits.py'), '--out-dir', str(data)]).returncode
+    if code:
+        sys.exit(code)
+    names = [(model, grouping, seed) for seed in args.seeds for model in args.models for grouping in GROUPINGS]
+    with ThreadPoolExecutor(args.jobs) as pool:
+        futures = [pool.submit(run, args.work_dir / f'{m}_{g}_{s}', config(m, g, s)) for m, g, s in names]
+        try:
+            results = [future.result() for future in futures]
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    runs: dict[tuple[str, str], list[dict[str, Any]]] = {(m, g): [] for m in args.models for g in GROUPINGS}
+    for (model, grouping, _), result in zip(names, results):
+        runs[model, grouping].append(result)
+    write_summary(args.work_dir, runs)
+    print((args.work_dir / 'summary.md').read_text())
+
+
+if __name__ == '__main__':
+    run_cli(main)
