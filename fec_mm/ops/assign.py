@@ -58,7 +58,7 @@ def _tiled(x: Tensor, queries: Tensor, bias: Tensor) -> Tensor:
     """`assign` tile by tile."""
     G, N, C = x.shape
     heads, M = queries.shape[1:3]
-    blocked = M > 2 * BLOCK
+    blocked = M > 4 * BLOCK
     if blocked:
         # The bias as one more channel, so that a tile is one matrix product and nothing else.
         x = torch.cat([x, torch.ones_like(x[..., :1])], -1)
