@@ -8,7 +8,7 @@ model = dict(
         _delete_=True,
         type='fec_mm.FEC',
         arch=_base_.fec_mini,
-        layer_scale_init_value=0.1,
+        layer_scale_init_value=1.0,
         out_indices=(0, 1, 2, 3)),
     neck=dict(in_channels=[32, 64, 128, 192], out_channels=64, num_outs=4),
     rpn_head=dict(
@@ -23,8 +23,8 @@ model = dict(
         rpn_proposal=dict(nms_pre=500, max_per_img=100),
         rcnn=dict(sampler=dict(num=48))),
     test_cfg=dict(rpn=dict(nms_pre=500, max_per_img=100)))
-max_epochs = 11
-train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=max_epochs, val_interval=11)
+max_epochs = 10
+train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=max_epochs, val_interval=5)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 optim_wrapper = dict(
