@@ -66,7 +66,7 @@ class FECInferencer:
             kwargs['show_dir'] = Path(out_dir, 'vis')
         elif out_dir is not None:
             kwargs['out_dir'] = str(out_dir)
-        given: Sequence[Image] = inputs if isinstance(inputs, (list, tuple)) else [inputs]
+        given = [inputs] if isinstance(inputs, (str, PathLike, np.ndarray)) else inputs
         images = [image for item in given for image in _images(item)]
         with DefaultScope.overwrite_default_scope(SCOPES[self.task]):
             return self.inferencer(images, **kwargs)
