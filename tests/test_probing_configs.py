@@ -17,8 +17,6 @@ from fec_mm.datasets.breeds import TASKS
 from fec_mm.datasets.digits import load_digits
 from fec_mm.evaluation.layers import default_layers, record_features
 
-from .test_recipes import build
-
 PROBING = Path(__file__).parents[1] / 'configs' / 'probing'
 MODELS = sorted(path.stem for path in (PROBING / '_base_/models').glob('*.py'))
 LARGE = [name for name in MODELS if 'mini' not in name]
@@ -34,9 +32,10 @@ def combine(folder: Path, model: str, task: str, labels: str = 'superclass', set
     return Config.fromfile(path)
 
 
-def meta_model(cfg: Config) -> Any:
-    cfg.model.setdefault('train_cfg', None)
-    return build(cfg)
+def build(cfg: Config) -> Any:
+    from mmpretrain.registry import MODELS as MM_MODELS
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        return MM_MODELS.build(cfg.model)
 
 
 def test_the_models_there_are() -> None:
@@ -47,7 +46,7 @@ def test_the_models_there_are() -> None:
 def test_models(tmp_path: Path, name: str) -> None:
     task = 'digits' if 'mini' in name else 'nonliving26'
     cfg = combine(tmp_path, name, task)
-    model = meta_model(cfg)
+    model = build(cfg)
     last = [m for m in model.head.modules() if isinstance(m, torch.nn.Linear)][-1]
     assert last.out_features == cfg.num_superclasses
     norms = {type(m).__name__ for m in model.backbone.modules() if 'Norm' in type(m).__name__}

@@ -67,7 +67,8 @@ def test_a_tool_that_fails_says_why(tmp_path: Path) -> None:
         study._tool(tmp_path, 'train.py', 'nowhere.py')
 
 
-def test_summary(tmp_path: Path) -> None:
+def test_summary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(study, 'pixel_scores', lambda: {g: results()['layers']['head'] for g in study.GROUPINGS})
     runs = {('m', g): [results(s) for s in range(3)] for g in study.GROUPINGS}
     study.write_summary(tmp_path, runs)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
