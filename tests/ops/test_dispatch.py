@@ -64,7 +64,8 @@ def test_similarity_finds_what_is_near() -> None:
 @SETTINGS
 @given(B=st.integers(1, 3), H=side, W=side, C=st.integers(1, 6), D=st.integers(2, 5), centers=st.integers(1, 4),
        alpha=st.sampled_from([1.1, -0.8]), one_hot=st.booleans(), seed=st.integers(0, 9))
-def test_represent_equals_loops(B: int, H: int, W: int, C: int, D: int, centers: int, alpha: float, one_hot: bool, seed: int) -> None:
+def test_represent_equals_loops(B: int, H: int, W: int, C: int, D: int, centers: int, alpha: float, one_hot: bool,
+                                seed: int) -> None:
     """Also on maps smaller than the grid of centers, which then repeat positions."""
     x = torch.randn(B, H, W, C, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     f_weight, f_bias, *_, a, b = weights(C, 1, D, alpha, seed)
