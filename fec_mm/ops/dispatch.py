@@ -12,6 +12,10 @@ from .assign import assign
 from .clustering import EPS, full, similarity_of
 from .members import Indexed
 
+STEPS = (-1, 0, 1)
+# Pairs of numbers of steps; the others in raster order.
+OWN_CELL_FIRST = ((1, 1), (0, 0), (0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1), (2, 2))
+
 
 def most_similar(f: Tensor, keys: Tensor, alpha: Tensor, beta: Tensor, *, near: bool = True) -> tuple[Tensor, Tensor]:
     """The representative with the largest s = sigmoid(β + α·cos(key, f)) of each position.
@@ -62,13 +66,13 @@ def _best_neighbour(f: Tensor, keys: Tensor) -> Tensor:
     Beyond the border the nearest cell within stands in, which is a candidate anyway.
     """
     (H, W), (h, w) = f.shape[1:3], keys.shape[1:3]
-    rows, cols = cells(H, h, f.device), cells(W, w, f.device)
-    steps = sorted(((i, j) for i in (-1, 0, 1) for j in (-1, 0, 1)), key=any)  # its own cell first
+    rows = [(cells(H, h, f.device) + i).clamp(0, h - 1) for i in STEPS]
+    cols = [(cells(W, w, f.device) + j).clamp(0, w - 1) for j in STEPS]
+    bands = [keys.index_select(1, row) for row in rows]
     best = index = None
-    for i, j in steps:
-        row, col = (rows + i).clamp(0, h - 1), (cols + j).clamp(0, w - 1)
-        score = (f * keys[:, row][:, :, col]).sum(-1)
-        place = (row[:, None] * w + col).expand_as(score)
+    for i, j in OWN_CELL_FIRST:
+        score = (f * bands[i].index_select(2, cols[j])).sum(-1)
+        place = (rows[i][:, None] * w + cols[j]).expand_as(score)
         if best is None or index is None:
             best, index = score, place
         else:
