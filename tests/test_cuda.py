@@ -14,6 +14,7 @@ from fec_mm.models.backbones.cluster_backbone import ClusterBackbone
 from fec_mm.models.released import convert
 
 from .models.reference import load, released_state, telling_weights
+from .models.test_compile import Necks
 from .models.test_parity import CASES
 
 pytestmark = [pytest.mark.cuda, pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')]
@@ -76,6 +77,32 @@ def test_no_synchronisation_in_the_forward_pass(family: type[ClusterBackbone]) -
         model(x)
     finally:
         torch.cuda.set_sync_debug_mode('default')
+
+
+@pytest.mark.parametrize('candidates', ['near', 'all'])
+def test_necks(candidates: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mixed precision, equal gradients under deterministic algorithms, no synchronisation."""
+    monkeypatch.setenv('CUBLAS_WORKSPACE_CONFIG', ':4096:8')
+    model, x = Necks(candidates), torch.randn(2, 3, 56, 40, device='cuda')
+    telling_weights(model)
+    model.cuda()(x)
+    torch.cuda.set_sync_debug_mode('error')
+    try:
+        model(x)
+    finally:
+        torch.cuda.set_sync_debug_mode('default')
+    with torch.autocast('cuda', torch.float16):
+        assert all(torch.isfinite(o).all() for o in model(x))
+    torch.use_deterministic_algorithms(True)
+    try:
+        runs = []
+        for _ in range(2):
+            model.zero_grad()
+            sum(o.square().mean() for o in model(x)).backward()
+            runs.append([p.grad.clone() for p in model.parameters() if p.grad is not None])
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert all(torch.equal(a, b) for a, b in zip(*runs))
 
 
 def test_nccl(tmp_path: Path) -> None:

@@ -36,7 +36,9 @@ def build(cfg: Config) -> Any:
     model = {**cfg.model, 'data_preprocessor': None}  # some processors make tensors on their own
     if cfg.default_scope == 'mmpretrain':
         del model['train_cfg']  # Mixup and CutMix, which are the processor's
-    with DefaultScope.overwrite_default_scope(cfg.default_scope), torch.device('meta'):
+    # Swin reads its drop rates from a tensor while it is built.
+    device = 'cpu' if cfg.model.backbone.type == 'SwinTransformer' else 'meta'
+    with DefaultScope.overwrite_default_scope(cfg.default_scope), torch.device(device):
         return registry.MODELS.build(model)
 
 

@@ -38,11 +38,83 @@ def encode(x: Tensor, f_weight: Tensor, f_bias: Tensor, v_weight: Tensor, v_bias
     Returns:
         The encoded map, B×H×W×C', and the assignments, B×e×H×W int64, in raster order over the map's (r·m)×(r·m) centers.
     """
+    H, W = x.shape[1:3]
+    members, similarity, rep, ids = _cluster(x, f_weight, f_bias, alpha, beta, heads, centers, regions, weighting)
+    with torch.autocast(x.device.type, enabled=False):
+        table = _per_head(rep, v_weight, v_bias, proj_weight)
+    y = members.dispatch(table.to(f_weight.dtype), similarity) + proj_bias
+    return from_regions(y.unflatten(1, (ceil_div(H, regions), ceil_div(W, regions))), regions, (H, W)), ids
+
+
+def represent(x: Tensor, f_weight: Tensor, f_bias: Tensor, alpha: Tensor, beta: Tensor, *, centers: int) -> tuple[Tensor, Tensor]:
+    """A map as m·m representatives of itself: (x̄_m + Σ s·x_n) / (1 + Σ s) over the cluster of each center.
+
+    Args:
+        x: B×H×W×C, any H and W.
+        f_weight, f_bias: Projection to features, D×C and D.
+        alpha, beta: Scale and shift of the cosine, one element each.
+        centers: m, centers per side.
+
+    Returns:
+        The representatives, B×M×C, at least float32, and the assignments, B×1×H×W int64.
+    """
+    _, _, rep, ids = _cluster(x, f_weight, f_bias, alpha, beta, 1, centers, 1, 'similarity')
+    return rep[:, 0], ids
+
+
+def pool(x: Tensor, f_weight: Tensor, f_bias: Tensor, v_weight: Tensor, v_bias: Tensor, alpha: Tensor | None = None,
+         beta: Tensor | None = None, *, regions: int = 1) -> tuple[Tensor, Tensor]:
+    """Clustering-based feature pooling: the representatives of ceil(H/2)×ceil(W/2) centers.
+
+    As published, the similarity does not enter the value: `f_weight` and `f_bias` receive no gradient.
+
+    Args:
+        x: B×H×W×C, any H and W.
+        f_weight, f_bias, v_weight, v_bias: Projections to features and values, C'×C and C'.
+        alpha, beta: If given, positions count in their representative by sigmoid(β + α·cos), as in Context Cluster, and the
+            similarity receives gradients; the assignment is by the cosine as ever. One element each.
+        regions: r, regions per side that are clustered independently.
+
+    Returns:
+        The representatives as a map, B×ceil(H/2)×ceil(W/2)×C', and the assignments, B×1×H×W int64, as raster positions in it.
+    """
+    B, H, W, _ = x.shape
+    with torch.autocast(x.device.type, enabled=False):
+        x = to_regions(full(x), regions, multiple=2)
+        h, w = x.shape[1:3]
+        valid = valid_positions((H, W), regions, (h, w), x.device).repeat(B, 1)
+        means, choosable = average_pairs(x, valid.view(-1, h, w))
+        x = x.flatten(1, 2)
+        center = F.normalize(F.linear(means, full(f_weight), full(f_bias)), dim=-1, eps=EPS)
+        with torch.no_grad():
+            queries, offsets = center @ full(f_weight), center @ full(f_bias)
+            offsets = offsets.masked_fill(~choosable, -float('inf'))
+            index = assign(x, queries[:, None], offsets[:, None])
+        members, weight = Indexed(index, means.shape[1]), valid.to(x.dtype)[..., None]
+        if alpha is not None and beta is not None:
+            f = F.linear(x, full(f_weight), full(f_bias))[:, :, None]
+            weight = weight * similarity_of(members.dot(f, center[:, None]), f, alpha, beta)
+        sums, counts = members.sum(x, weight)
+        rep = (means + sums[:, 0]) / (1 + counts[:, 0, :, None])
+    rows, cols = ceil_div(H, 2), ceil_div(W, 2)
+    rep = from_regions(rep.unflatten(1, (h // 2, w // 2)), regions, (rows, cols))
+    ids = pooled_ids(index.unflatten(1, (h, w)), regions, (h, w), cols)
+    return F.linear(rep.to(v_weight.dtype), v_weight, v_bias), from_regions(ids, regions, (H, W)).permute(0, 3, 1, 2)
+
+
+def _cluster(x: Tensor, f_weight: Tensor, f_bias: Tensor, alpha: Tensor, beta: Tensor, heads: int, centers: int, regions: int,
+             weighting: str) -> tuple[OneHot | Indexed, Tensor, Tensor, Tensor]:
+    """Centers, assignments and representatives; arguments as of `encode`.
+
+    Returns:
+        Who belongs to whom; similarities, G×N×e; representatives in the channels of the map, G×e×M×C; the assignments as
+        `encode` returns them.
+    """
     B, H, W, _ = x.shape
     M = centers**2
     with torch.autocast(x.device.type, enabled=False):
-        means, choosable = average_centers(_full(x), regions, centers)
-        center = F.linear(means, _full(f_weight), _full(f_bias)).unflatten(-1, (heads, -1)).transpose(1, 2)
+        means, choosable = average_centers(full(x), regions, centers)
+        center = F.linear(means, full(f_weight), full(f_bias)).unflatten(-1, (heads, -1)).transpose(1, 2)
         center = F.normalize(center, dim=-1, eps=EPS)
     x = to_regions(x, regions)
     h, w = x.shape[1:3]
@@ -50,10 +122,10 @@ def encode(x: Tensor, f_weight: Tensor, f_bias: Tensor, v_weight: Tensor, v_bias
     f = F.linear(x, f_weight, f_bias).unflatten(-1, (heads, -1))
     # Similarities, sums and counts in float32 whatever the surroundings: a cluster's sum overflows float16.
     with torch.autocast(x.device.type, enabled=False):
-        x, f, alpha, beta = _full(x), _full(f), _full(alpha), _full(beta)
+        x, f = full(x), full(f)
         # c·f_n = (W_fᵀ c)·x_n + c·b: the scores of all heads in one product.
-        queries = torch.einsum('gemd,edc->gemc', center, _full(f_weight).unflatten(0, (heads, -1)))
-        offsets = torch.einsum('gemd,ed->gem', center, _full(f_bias).unflatten(0, (heads, -1)))
+        queries = torch.einsum('gemd,edc->gemc', center, full(f_weight).unflatten(0, (heads, -1)))
+        offsets = torch.einsum('gemd,ed->gem', center, full(f_bias).unflatten(0, (heads, -1)))
         # The sigmoid is monotonic: the best center has the largest or, where alpha is negative, the smallest cosine.
         sign = torch.where(alpha.detach() < 0, -1., 1.).to(x.dtype)
         queries, offsets = queries * sign, offsets * sign
@@ -69,56 +141,27 @@ def encode(x: Tensor, f_weight: Tensor, f_bias: Tensor, v_weight: Tensor, v_bias
             index = _first_if_all_tie(assign(x, queries, offsets if excluded is None else offsets + excluded), alpha)
             members = Indexed(index, M)
             dot = members.dot(f, center)
-        # The position's norm, which does not change the choice, for the chosen pairs only.
-        cosine = dot / torch.linalg.vector_norm(f, dim=-1).clamp(min=EPS)
-        similarity = torch.sigmoid(beta + alpha * cosine)
+        similarity = similarity_of(dot, f, alpha, beta)
         weight = similarity if weighting == 'similarity' else None
         if regions > 1:
             valid = valid_positions((H, W), regions, (h, w), x.device).to(x.dtype).repeat(B, 1)[..., None]
             weight = valid.expand_as(similarity) if weight is None else weight * valid
         sums, counts = members.sum(x, weight)
-        table = _per_head((means[:, None] + sums) / (1 + counts[..., None]), v_weight, v_bias, proj_weight)
-    y = members.dispatch(table.to(f_weight.dtype), similarity) + proj_bias
+        rep = (means[:, None] + sums) / (1 + counts[..., None])
     ids = raster_ids(index.unflatten(1, (h, w)), regions, (centers, centers))
-    return (from_regions(y.unflatten(1, (h, w)), regions, (H, W)),
-            from_regions(ids, regions, (H, W)).permute(0, 3, 1, 2))
+    return members, similarity, rep, from_regions(ids, regions, (H, W)).permute(0, 3, 1, 2)
 
 
-def pool(x: Tensor, f_weight: Tensor, f_bias: Tensor, v_weight: Tensor, v_bias: Tensor, *,
-         regions: int = 1) -> tuple[Tensor, Tensor]:
-    """Clustering-based feature pooling: the representatives of ceil(H/2)×ceil(W/2) centers.
+def similarity_of(dot: Tensor, f: Tensor, alpha: Tensor, beta: Tensor) -> Tensor:
+    """sigmoid(β + α·cos) of chosen pairs, from the products with the normalised centers; f: …×D, dot: ….
 
-    The similarity does not enter the value: `f_weight` and `f_bias` receive no gradient.
-
-    Args:
-        x: B×H×W×C, any H and W.
-        f_weight, f_bias, v_weight, v_bias: Projections to features and values, C'×C and C'.
-        regions: r, regions per side that are clustered independently.
-
-    Returns:
-        The representatives as a map, B×ceil(H/2)×ceil(W/2)×C', and the assignments, B×1×H×W int64, as raster positions in it.
+    The position's norm does not change the choice, and is only needed here.
     """
-    B, H, W, _ = x.shape
-    with torch.autocast(x.device.type, enabled=False):
-        x = to_regions(_full(x), regions, multiple=2)
-        h, w = x.shape[1:3]
-        valid = valid_positions((H, W), regions, (h, w), x.device).repeat(B, 1)
-        means, choosable = average_pairs(x, valid.view(-1, h, w))
-        x = x.flatten(1, 2)
-        with torch.no_grad():
-            center = F.normalize(F.linear(means, _full(f_weight), _full(f_bias)), dim=-1, eps=EPS)
-            queries, offsets = center @ _full(f_weight), center @ _full(f_bias)
-            offsets = offsets.masked_fill(~choosable, -float('inf'))
-            index = assign(x, queries[:, None], offsets[:, None])
-        sums, counts = Indexed(index, means.shape[1]).sum(x, valid.to(x.dtype)[..., None])
-        rep = (means + sums[:, 0]) / (1 + counts[:, 0, :, None])
-    rows, cols = ceil_div(H, 2), ceil_div(W, 2)
-    rep = from_regions(rep.unflatten(1, (h // 2, w // 2)), regions, (rows, cols))
-    ids = pooled_ids(index.unflatten(1, (h, w)), regions, (h, w), cols)
-    return F.linear(rep.to(v_weight.dtype), v_weight, v_bias), from_regions(ids, regions, (H, W)).permute(0, 3, 1, 2)
+    cosine = dot / torch.linalg.vector_norm(f, dim=-1).clamp(min=EPS)
+    return torch.sigmoid(full(beta) + full(alpha) * cosine)
 
 
-def _full(x: Tensor) -> Tensor:
+def full(x: Tensor) -> Tensor:
     """At least float32."""
     return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
 
@@ -136,6 +179,6 @@ def _excluded(choosable: Tensor, like: Tensor) -> Tensor:
 def _per_head(means: Tensor, v_weight: Tensor, v_bias: Tensor, proj_weight: Tensor) -> Tensor:
     """Value and output projection of the representatives, G×e×M×C → G×e×M×C', each head with its own rows and columns."""
     heads = means.shape[1]
-    values = torch.einsum('gemc,edc->gemd', means, _full(v_weight).unflatten(0, (heads, -1)))
-    values = values + _full(v_bias).view(heads, 1, -1)
-    return torch.einsum('gemd,ked->gemk', values, _full(proj_weight).unflatten(1, (heads, -1)))
+    values = torch.einsum('gemc,edc->gemd', means, full(v_weight).unflatten(0, (heads, -1)))
+    values = values + full(v_bias).view(heads, 1, -1)
+    return torch.einsum('gemd,ked->gemk', values, full(proj_weight).unflatten(1, (heads, -1)))

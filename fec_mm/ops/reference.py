@@ -81,8 +81,8 @@ def encode(x: Tensor, f_weight: Tensor, f_bias: Tensor, v_weight: Tensor, v_bias
     return y, from_regions(ids, regions, (H, W)).permute(0, 3, 1, 2)
 
 
-def pool(x: Tensor, f_weight: Tensor, f_bias: Tensor, v_weight: Tensor, v_bias: Tensor, *,
-         regions: int = 1) -> tuple[Tensor, Tensor]:
+def pool(x: Tensor, f_weight: Tensor, f_bias: Tensor, v_weight: Tensor, v_bias: Tensor, alpha: Tensor | None = None,
+         beta: Tensor | None = None, *, regions: int = 1) -> tuple[Tensor, Tensor]:
     """Clustering-based feature pooling; see `fec_mm.ops.pool`."""
     H, W = x.shape[1:3]
     f = _split(F.linear(x, f_weight, f_bias), regions, 1, multiple=2)
@@ -91,6 +91,8 @@ def pool(x: Tensor, f_weight: Tensor, f_bias: Tensor, v_weight: Tensor, v_bias: 
     valid = _valid((H, W), regions, (h, w), f, 1)
     v, center_v, cosine = _cluster(f, v, (h // 2, w // 2), valid)
     index, mask = _chosen(cosine, _choosable((H, W), regions, (h // 2, w // 2), f, 1), valid)
+    if alpha is not None and beta is not None:
+        mask = mask * torch.sigmoid(beta + alpha * cosine)
     representatives = (center_v + mask @ v) / (1 + mask.sum(2, keepdim=True))
     rows, cols = ceil_div(H, 2), ceil_div(W, 2)
     pooled = from_regions(representatives.reshape(-1, h // 2, w // 2, v.shape[-1]), regions, (rows, cols))

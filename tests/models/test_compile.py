@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from fec_mm.models import FEC, ContextCluster
+from fec_mm.models import FEC, ClusterFPN, ClusterGAP, ContextCluster, EncodePlugin, PoolLayer
 from fec_mm.models.backbones.cluster_backbone import ClusterBackbone
 
 from .reference import telling_weights
@@ -37,7 +37,7 @@ def run(model: nn.Module, network: nn.Module, images: Tensor) -> list[Tensor]:
     return [*outputs, *(p.grad for p in network.parameters() if p.grad is not None)]
 
 
-def check(network: ClusterBackbone, sizes: list[tuple[int, int]], graphs: int, backend: str = 'inductor') -> None:
+def check(network: nn.Module, sizes: list[tuple[int, int]], graphs: int, backend: str = 'inductor') -> None:
     telling_weights(network)
     network = network.double()
     compiled = torch.compile(network, fullgraph=True, backend=backend)
@@ -71,3 +71,27 @@ def test_inductor(training: bool) -> None:
 @pytest.mark.parametrize('training', [False, True], ids=['eval', 'train'])
 def test_the_small_network_compiles(training: bool) -> None:
     check(FEC('small', out_indices=(0, 1, 2, 3)).train(training), SIZES[:3], graphs=3)
+
+
+CHANNELS = (6, 8)
+
+
+class Necks(nn.Module):
+    """The parts that other backbones take, in one network on maps of B×6×H×W and half that."""
+
+    def __init__(self, candidates: str) -> None:
+        super().__init__()
+        self.encode, self.pool = EncodePlugin(CHANNELS[0], 2, 4), PoolLayer(*CHANNELS, learn_similarity=True)
+        self.fpn = ClusterFPN(list(CHANNELS), 12, 4, add_extra_convs='on_output', candidates=candidates)
+        self.gap = ClusterGAP(12)
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        x = self.encode(torch.cat([images, images.square()], 1))
+        outs = self.fpn([x, self.pool(x)])
+        return [*outs, self.gap(outs[-1])]
+
+
+@pytest.mark.parametrize('candidates', ['near', 'all'])
+@pytest.mark.parametrize('training', [False, True], ids=['eval', 'train'])
+def test_necks(candidates: str, training: bool) -> None:
+    check(Necks(candidates).train(training), [(24, 32), (18, 26), (21, 17), (32, 16)], graphs=4, backend='aot_eager')

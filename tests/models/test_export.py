@@ -12,6 +12,7 @@ from fec_mm.models.backbones.cluster_backbone import ClusterBackbone
 
 from .reference import telling_weights
 from .test_backbones import TINY
+from .test_compile import Necks
 
 onnx = pytest.importorskip('onnx')
 onnxruntime = pytest.importorskip('onnxruntime')
@@ -36,6 +37,19 @@ def export(model: nn.Module, path: Path, size: tuple[int, int]) -> None:
                       dynamic_shapes=(sides, ), verbose=False)
 
 
+def assert_equal_at(sizes: list[tuple[int, int]], path: Path, model: nn.Module, several: bool) -> None:
+    assert {node.domain for node in onnx.load(path).graph.node} == {''}
+    session = onnxruntime.InferenceSession(path)
+    for size in sizes:
+        images = torch.randn(1, 3, *size)
+        with torch.no_grad():
+            expected = model(images)
+        got = session.run(None, {'images': images.numpy()})
+        for g, e in zip(got, expected if several else [expected]):
+            assert g.shape == e.shape
+            assert (torch.from_numpy(g) - e).norm() / e.norm() < 1e-3, size
+
+
 @pytest.mark.parametrize(('family', 'regions', 'dense'), [
     (FEC, (1, 1, 1, 1), False), (FEC, (2, 2, 1, 1), True), (ContextCluster, (4, 2, 2, 1), True),
 ])
@@ -46,13 +60,12 @@ def test_export_equals_the_model_at_other_sizes(tmp_path: Path, family: type[Clu
     telling_weights(model)
     path = tmp_path / 'model.onnx'
     export(model, path, (96, 64))
-    assert {node.domain for node in onnx.load(path).graph.node} == {''}
-    session = onnxruntime.InferenceSession(path)
-    for size in [(96, 64), (64, 128), (105, 77), (33, 90)]:
-        images = torch.randn(1, 3, *size)
-        with torch.no_grad():
-            expected = model(images)
-        got = session.run(None, {'images': images.numpy()})
-        for g, e in zip(got, expected if dense else [expected]):
-            assert g.shape == e.shape
-            assert (torch.from_numpy(g) - e).norm() / e.norm() < 1e-3, size
+    assert_equal_at([(96, 64), (64, 128), (105, 77), (33, 90)], path, model, dense)
+
+
+@pytest.mark.parametrize('candidates', ['near', 'all'])
+def test_necks(tmp_path: Path, candidates: str) -> None:
+    model = Necks(candidates).eval()
+    telling_weights(model)
+    export(model, tmp_path / 'necks.onnx', (48, 32))
+    assert_equal_at([(48, 32), (32, 64), (53, 39), (33, 45)], tmp_path / 'necks.onnx', model, several=True)

@@ -67,17 +67,51 @@ def encode(x: Tensor, f_weight: Tensor, f_bias: Tensor, v_weight: Tensor, v_bias
     return y.flatten(3) @ proj_weight.T + proj_bias, ids
 
 
-def pool(x: Tensor, f_weight: Tensor, f_bias: Tensor, v_weight: Tensor, v_bias: Tensor, *,
-         regions: int = 1) -> tuple[Tensor, Tensor]:
+def pool(x: Tensor, f_weight: Tensor, f_bias: Tensor, v_weight: Tensor, v_bias: Tensor, alpha: Tensor | None = None,
+         beta: Tensor | None = None, *, regions: int = 1) -> tuple[Tensor, Tensor]:
+    """With alpha, which has to be positive here, and beta, positions are weighted by their similarity."""
     B, H, W, _ = x.shape
     rows, cols = math.ceil(H / 2), math.ceil(W / 2)
     f, v = x @ f_weight.T + f_bias, x @ v_weight.T + v_bias
     y, ids = x.new_zeros(B, rows, cols, v.shape[-1]), torch.zeros(B, 1, H, W, dtype=torch.long)
     one = torch.ones(())
     for b in range(B):
-        rep, chosen, _ = _cluster(f[b], v[b], regions, 2, None, one, one, 'count')
+        if alpha is None:
+            rep, chosen, _ = _cluster(f[b], v[b], regions, 2, None, one, one, 'count')
+        else:
+            rep, chosen, _ = _cluster(f[b], v[b], regions, 2, None, alpha, beta, 'similarity')
         for (row, col), value in rep.items():
             y[b, row, col] = value
         for (i, j), (row, col) in chosen.items():
             ids[b, 0, i, j] = row * cols + col
+    return y, ids
+
+
+def represent(x: Tensor, f_weight: Tensor, f_bias: Tensor, alpha: Tensor, beta: Tensor, *, centers: int) -> tuple[Tensor, Tensor]:
+    B, H, W, C = x.shape
+    y, ids = x.new_zeros(B, centers**2, C), torch.zeros(B, 1, H, W, dtype=torch.long)
+    for b in range(B):
+        rep, chosen, _ = _cluster(x[b] @ f_weight.T + f_bias, x[b], 1, 1, centers, alpha, beta, 'similarity')
+        for (row, col), value in rep.items():
+            y[b, row * centers + col] = value
+        for (i, j), (row, col) in chosen.items():
+            ids[b, 0, i, j] = row * centers + col
+    return y, ids
+
+
+def send(f: Tensor, keys: Tensor, values: Tensor, alpha: Tensor, beta: Tensor, near: bool) -> tuple[Tensor, Tensor]:
+    """The top-down step: B×H×W×D, B×h×w×D, B×C×h×w → B×C×H×W and the raster positions of the chosen, B×H×W."""
+    (B, H, W, _), (h, w) = f.shape, keys.shape[1:3]
+    y, ids = values.new_zeros(B, values.shape[1], H, W), torch.zeros(B, H, W, dtype=torch.long)
+    for b in range(B):
+        for i in range(H):
+            for j in range(W):
+                own = math.floor(i * h / H), math.floor(j * w / W)
+                places = [(r, c) for r in range(h) for c in range(w)
+                          if not near or (abs(r - own[0]) <= 1 and abs(c - own[1]) <= 1)]
+                s = {p: torch.sigmoid(beta + alpha * torch.cosine_similarity(f[b, i, j], keys[b, p[0], p[1]], 0, eps=1e-12))
+                     for p in places}
+                best = max(places, key=lambda p: (s[p].item(), near and p == own, -p[0], -p[1]))
+                y[b, :, i, j] = s[best] * values[b, :, best[0], best[1]]
+                ids[b, i, j] = best[0] * w + best[1]
     return y, ids

@@ -67,12 +67,13 @@ def test_encode_equals_reference(form: None, B: int, H: int, W: int, C: int, hea
 
 @SETTINGS
 @given(B=st.integers(1, 3), H=st.integers(1, 21), W=st.integers(1, 21), C=st.integers(1, 9), D=st.integers(2, 9),
-       regions=st.integers(1, 4), tile=st.sampled_from([1, 50, 1 << 20]), seed=st.integers(0, 9))
+       regions=st.integers(1, 4), tile=st.sampled_from([1, 50, 1 << 20]), learn=st.booleans(), seed=st.integers(0, 9))
 def test_pool_equals_reference(monkeypatch: pytest.MonkeyPatch, B: int, H: int, W: int, C: int, D: int, regions: int,
-                               tile: int, seed: int) -> None:
+                               tile: int, learn: bool, seed: int) -> None:
     monkeypatch.setattr(fec_mm.ops.assign, 'tile_size', lambda device: tile)
     x = torch.randn(B, H, W, C, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-    params = weights(C, 1, D, seed=seed)[:4]
+    params = weights(C, 1, D, seed=seed)
+    params = params[:4] + (params[6:] if learn else [])
     assert_same(run(fast.pool, x, params, regions=regions), run(reference.pool, x, params, regions=regions))
 
 
@@ -85,8 +86,9 @@ def test_odd_sizes_equal_loops(op: object, H: int, W: int, regions: int) -> None
         kwargs = dict(heads=2, centers=3, regions=regions, weighting=weighting)
         params = weights(4, 2, 3)
         assert_same(run(op.encode, x, params, **kwargs), run(naive.encode, x, params, **kwargs))
-    params = weights(4, 1, 5)[:4]
-    assert_same(run(op.pool, x, params, regions=regions), run(naive.pool, x, params, regions=regions))
+    params = weights(4, 1, 5)
+    for some in (params[:4], params[:4] + params[6:]):
+        assert_same(run(op.pool, x, some, regions=regions), run(naive.pool, x, some, regions=regions))
 
 
 def test_many_centers_in_blocks() -> None:

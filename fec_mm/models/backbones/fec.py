@@ -1,6 +1,8 @@
 """FEC: Neural Clustering based Visual Representation Learning (CVPR 2024)."""
 from __future__ import annotations
 
+from typing import Any
+
 from torch import nn
 
 from fec_mm.registry import MODELS
@@ -28,8 +30,8 @@ class FEC(ClusterBackbone):
         frozen_stages: 0 freezes the stem, k the stem and the first k stages, -1 nothing.
         with_cp: Recompute the blocks' activations in the backward pass to save memory.
         init_cfg: mmengine's initialisation config.
-
-    The pooling layers' similarity projections (`downsamples.*.f`) never receive a gradient, and are frozen: see `ClusterPool`.
+        learn_similarity: Whether the pooling layers weight positions by their similarity, an extension of ours. As published,
+            their similarity projections (`downsamples.*.f`) never receive a gradient, and are frozen: see `ClusterPool`.
     """
 
     weighting = 'count'
@@ -43,5 +45,9 @@ class FEC(ClusterBackbone):
         ]
     }
 
+    def __init__(self, *args: Any, learn_similarity: bool = False, **kwargs: Any) -> None:
+        self.learn_similarity = learn_similarity  # first, as it is needed to build the layers
+        super().__init__(*args, **kwargs)
+
     def _downsample(self, in_dim: int, dim: int, regions: int) -> nn.Module:
-        return ClusterPool(in_dim, dim, regions)
+        return ClusterPool(in_dim, dim, regions, self.learn_similarity)

@@ -1,9 +1,13 @@
-"""The parts of the backbones. All maps are B×H×W×C."""
+"""The parts of the models. Maps are B×H×W×C where nothing else is said."""
 from .block import ClusterBlock
+from .cluster_dispatch import ClusterDispatch
 from .cluster_encode import ClusterEncode
-from .cluster_pool import ClusterPool
+from .cluster_pool import ClusterMean, ClusterPool, Representatives
 from .conv import PointStem, StridedConv
 from .norm import GroupNorm
 from .tap import AssignmentTap
 
-__all__ = ['AssignmentTap', 'ClusterBlock', 'ClusterEncode', 'ClusterPool', 'GroupNorm', 'PointStem', 'StridedConv']
+__all__ = [
+    'AssignmentTap', 'ClusterBlock', 'ClusterDispatch', 'ClusterEncode', 'ClusterMean', 'ClusterPool', 'GroupNorm', 'PointStem',
+    'Representatives', 'StridedConv',
+]

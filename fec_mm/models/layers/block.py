@@ -54,6 +54,13 @@ class MLP(nn.Module):
         return torch.cat([run(rows) for rows in tiles]).view_as(x)
 
 
+def scaled(branch: nn.Module, x: Tensor, scale: Tensor) -> Tensor:
+    """ls ⊙ branch(x), the scale folded into the branch's last projection where its product keeps its precision."""
+    if autocasting(x.device) or scale.dtype in (torch.float16, torch.bfloat16):
+        return branch(x) * scale
+    return branch(x, scale)
+
+
 class ClusterBlock(nn.Module):
     """x + ls₁ ⊙ Encode(GN(x)), then x + ls₂ ⊙ MLP(GN(x)), B×H×W×C → B×H×W×C.
 
@@ -76,11 +83,5 @@ class ClusterBlock(nn.Module):
         self.drop_path = DropPath(drop_path) if drop_path else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        x = x + self.drop_path(self._scaled(self.mixer, self.norm1(x), self.layer_scale1))
-        return x + self.drop_path(self._scaled(self.mlp, self.norm2(x), self.layer_scale2))
-
-    def _scaled(self, branch: nn.Module, x: Tensor, scale: Tensor) -> Tensor:
-        """ls ⊙ branch(x), the scale folded into the branch's last projection where its product keeps its precision."""
-        if autocasting(x.device) or scale.dtype in (torch.float16, torch.bfloat16):
-            return branch(x) * scale
-        return branch(x, scale)
+        x = x + self.drop_path(scaled(self.mixer, self.norm1(x), self.layer_scale1))
+        return x + self.drop_path(scaled(self.mlp, self.norm2(x), self.layer_scale2))

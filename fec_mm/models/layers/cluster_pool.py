@@ -1,6 +1,7 @@
-"""Clustering-based feature pooling as a layer."""
+"""Clustering-based feature pooling as layers."""
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from fec_mm.ops import pool, reference
@@ -10,32 +11,61 @@ from .norm import GroupNorm
 from .tap import AssignmentTap
 
 
-class ClusterPool(nn.Module):
-    """Clustering-based feature pooling: B×H×W×C → B×ceil(H/2)×ceil(W/2)×C', any H and W.
+class Representatives(nn.Module):
+    """The normalised representatives of a clustering-based pooling: B×H×W×C → B×ceil(H/2)×ceil(W/2)×C', any H and W.
 
-    The similarity does not enter the pooled value, so that no gradient ever reaches its projection `f`: as in the published
-    models it stays what it was initialised to, and is frozen here.
+    As published the similarity does not enter the pooled value, so that no gradient ever reaches its projection `f`: it stays
+    what it was initialised to, and is frozen here. With `learn_similarity`, an extension of ours, it weights the positions of a
+    cluster by sigmoid(β + α·cos), as Context Cluster does, and learns.
 
     Args:
         in_dim, dim: Channels before and after.
         regions: Regions per side that are clustered independently.
+        learn_similarity: See above.
     """
 
-    def __init__(self, in_dim: int, dim: int, regions: int = 1) -> None:
+    def __init__(self, in_dim: int, dim: int, regions: int = 1, learn_similarity: bool = False) -> None:
         super().__init__()
         self.regions = regions
-        self.f = nn.Linear(in_dim, dim).requires_grad_(False)
+        self.f = nn.Linear(in_dim, dim).requires_grad_(learn_similarity)
         self.v = nn.Linear(in_dim, dim)
-        self.skip = StridedConv(in_dim, dim)
+        self.alpha = nn.Parameter(torch.ones(1)) if learn_similarity else None
+        self.beta = nn.Parameter(torch.zeros(1)) if learn_similarity else None
         self.norm = GroupNorm(dim)
         self.tap = AssignmentTap()
         self.implementation = 'fast'
 
     def forward(self, x: Tensor) -> Tensor:
         run = pool if self.implementation == 'fast' else reference.pool
-        y, ids = run(x, self.f.weight, self.f.bias, self.v.weight, self.v.bias, regions=self.regions)
+        y, ids = run(x, self.f.weight, self.f.bias, self.v.weight, self.v.bias, self.alpha, self.beta, regions=self.regions)
         self.tap(ids)
-        return self.skip(x) + self.norm(y)
+        return self.norm(y)
 
     def extra_repr(self) -> str:
-        return f'regions={self.regions}'
+        return f'regions={self.regions}, learn_similarity={self.alpha is not None}'
+
+
+class ClusterPool(Representatives):
+    """Clustering-based feature pooling: a strided convolution plus the representatives; arguments as of `Representatives`."""
+
+    def __init__(self, in_dim: int, dim: int, regions: int = 1, learn_similarity: bool = False) -> None:
+        super().__init__(in_dim, dim, regions, learn_similarity)
+        self.skip = StridedConv(in_dim, dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.skip(x) + super().forward(x)
+
+
+class ClusterMean(nn.Module):
+    """Clustering-based pooling without parameters: positions are compared as they are, and a cluster is the mean of its
+    positions and its center. B×H×W×C → B×ceil(H/2)×ceil(W/2)×C."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tap = AssignmentTap()
+
+    def forward(self, x: Tensor) -> Tensor:
+        identity, zero = torch.eye(x.shape[-1], dtype=x.dtype, device=x.device), x.new_zeros(x.shape[-1])
+        y, ids = pool(x, identity, zero, identity, zero)
+        self.tap(ids)
+        return y

@@ -1,0 +1,40 @@
+"""The way back from representatives to positions, as a layer between two maps."""
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from fec_mm.ops import dispatch, most_similar
+
+from .tap import AssignmentTap
+
+
+class ClusterDispatch(nn.Module):
+    """Each position of a finer map takes a representative's feature, a coarser map's, scaled by their similarity.
+
+    Channels first, as necks are: B×C×H×W and B×C'×h×w → B×C'×H×W, any two sizes.
+
+    Args:
+        in_dim: C, channels of the finer map, which is only compared.
+        dim: C', channels of the coarser map.
+        near: Whether the candidates are the coarse cell that a position lies in and its eight neighbours, or all.
+        head_dim: Channels in which they are compared.
+    """
+
+    def __init__(self, in_dim: int, dim: int, near: bool = True, head_dim: int = 32) -> None:
+        super().__init__()
+        self.near = near
+        self.f = nn.Conv2d(in_dim, head_dim, 1)
+        self.key = nn.Conv2d(dim, head_dim, 1)
+        self.alpha = nn.Parameter(torch.ones(1))
+        self.beta = nn.Parameter(torch.zeros(1))
+        self.tap = AssignmentTap()
+
+    def forward(self, x: Tensor, representatives: Tensor) -> Tensor:
+        f, keys = (t.permute(0, 2, 3, 1).contiguous() for t in (self.f(x), self.key(representatives)))
+        index, similarity = most_similar(f, keys, self.alpha, self.beta, near=self.near)
+        self.tap(index[:, None])
+        return dispatch(representatives, index, similarity)
+
+    def extra_repr(self) -> str:
+        return f'near={self.near}'

@@ -1,0 +1,47 @@
+"""Global average pooling over representatives instead of positions."""
+from __future__ import annotations
+
+import math
+
+import torch
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from fec_mm.ops import represent
+from fec_mm.registry import MODELS
+
+from ..layers import AssignmentTap
+
+
+@MODELS.register_module()
+class ClusterGAP(BaseModule):
+    """The mean of a map's representatives, by learnt weights; see docs/necks.md.
+
+    With as many representatives as positions, and the equal weights it begins with, this is global average pooling.
+
+    Args:
+        in_channels: Channels of the map.
+        num_representatives: K, a square: the centers are the means of √K×√K cells.
+        head_dim: Channels in which positions and centers are compared.
+        init_cfg: mmengine's initialisation config.
+    """
+
+    def __init__(self, in_channels: int, num_representatives: int = 16, head_dim: int = 32,
+                 init_cfg: dict | list[dict] | None = None) -> None:
+        super().__init__(init_cfg)
+        self.centers = math.isqrt(max(0, num_representatives))
+        if self.centers < 1 or self.centers**2 != num_representatives:
+            raise ValueError(f'ClusterGAP: num_representatives={num_representatives} must be a square: 1, 4, 9, 16, …')
+        self.f = nn.Linear(in_channels, head_dim)
+        self.alpha = nn.Parameter(torch.ones(1))
+        self.beta = nn.Parameter(torch.zeros(1))
+        self.logits = nn.Parameter(torch.zeros(num_representatives))
+        self.tap = AssignmentTap()
+
+    def forward(self, inputs: Tensor | tuple[Tensor, ...]) -> Tensor | tuple[Tensor, ...]:
+        """A B×C×H×W map → B×C; a tuple of maps → a tuple with the last one's, B×C."""
+        if isinstance(inputs, tuple):
+            return (self.forward(inputs[-1]), )
+        rep, ids = represent(inputs.permute(0, 2, 3, 1), self.f.weight, self.f.bias, self.alpha, self.beta, centers=self.centers)
+        self.tap(ids)
+        return (rep * self.logits.softmax(0)[:, None]).sum(1).to(inputs.dtype)

@@ -1,0 +1,204 @@
+"""Compare the clustering necks and layers with what they replace, on the quick start's data.
+
+    python tools/analysis_tools/compare_necks.py [--experiments NAME ...] [--seeds N] [--budget NAME=N ...] [--out-dir DIR]
+        [--data-root DIR --classes N]
+
+One run for each experiment, variant and seed, with the same budget: epochs, or iterations for the segmentations. A finished
+run leaves `DIR/results/<run>.json`, and is skipped from then on; one that was stopped continues at its last checkpoint. At the
+end there are `DIR/necks.md`, means and standard deviations over the seeds, and `DIR/necks.png`, the curves.
+"""
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+from fec_mm.apis.cli import run_cli
+from fec_mm.apis.outputs import write_beside
+from fec_mm.errors import UserError
+from fec_mm.visualization.optional import optional
+
+TOOLS = Path(__file__).parents[1]
+CONFIGS = TOOLS.parent / 'configs' / 'quickstart'
+POINTS = 5  # evaluations in a run
+PYRAMIDS: dict[str, dict[str, Any]] = {'FPN': {}, 'ClusterFPN': {'model.neck.type': 'fec_mm.ClusterFPN'}}
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What is compared: a quick-start config, and the settings of it that the variants change."""
+
+    config: str
+    metric: str
+    budget: int
+    variants: dict[str, dict[str, Any]]
+    common: dict[str, Any]
+
+
+# The last map of the quick start's classifier has four positions. Two stages of it leave 6×6, which is enough to cluster.
+TWO_STAGES = {'model.backbone.out_indices': 1, 'model.head.in_channels': 64}
+EXPERIMENTS = {
+    'gap': Experiment('classification', 'accuracy/top1', 14, {
+        'mean': {},
+        **{f'ClusterGAP, K={K}': {'model.neck': dict(type='fec_mm.ClusterGAP', in_channels=64, num_representatives=K)}
+           for K in (4, 16)},
+    }, TWO_STAGES),
+    'pool': Experiment('classification', 'accuracy/top1', 14, {
+        'published': {}, 'learn_similarity': {'model.backbone.learn_similarity': True}}, {}),
+    'detection': Experiment('detection', 'coco/bbox_mAP_50', 11, PYRAMIDS, {}),
+    'segmentation': Experiment('segmentation', 'mIoU', 1500, PYRAMIDS, {}),
+}
+
+
+def streets(root: str, classes: int) -> Experiment:
+    """Segmentation of a data set in ADE20K's layout with labels 0 to classes − 1, and `classes` for void."""
+    pipeline = [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations')]
+    crop = [dict(type='RandomCrop', crop_size=(192, 192), ignore_index=classes), dict(type='RandomFlip', prob=0.5)]
+    data: dict[str, Any] = dict(data_root=root, metainfo=dict(
+        _delete_=True, classes=[str(i) for i in range(classes)], palette=[[i, i, i] for i in range(classes)]))
+    return Experiment('segmentation', 'mIoU', 1000, PYRAMIDS, {
+        'model.data_preprocessor.seg_pad_val': classes, 'model.decode_head.ignore_index': classes,
+        'model.decode_head.num_classes': classes, 'model.decode_head.loss_decode.class_weight': None,
+        'train_dataloader.dataset': {**data, 'pipeline': [*pipeline, *crop, dict(type='PackSegInputs')]},
+        'val_dataloader.dataset': data, 'test_dataloader.dataset': data, 'val_evaluator.ignore_index': classes,
+        'test_evaluator.ignore_index': classes,
+    })
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training."""
+
+    name: str
+    experiment: Experiment
+    variant: str
+    budget: int
+    seed: int
+
+    @property
+    def id(self) -> str:
+        return f"{self.name}_{self.variant.replace(', ', '-')}_{self.budget}_seed{self.seed}"
+
+    def config(self) -> Config:
+        cfg = Config.fromfile(CONFIGS / f'{self.experiment.config}.py')
+        cfg.merge_from_dict({**self.experiment.common, **self.experiment.variants[self.variant], 'randomness.seed': self.seed})
+        iterations = 'max_iters' in cfg.train_cfg
+        cfg.train_cfg['max_iters' if iterations else 'max_epochs'] = cfg.param_scheduler.total_steps = self.budget
+        cfg.train_cfg.val_interval = max(1, self.budget // POINTS)
+        if iterations:
+            cfg.default_hooks.checkpoint.interval = cfg.train_cfg.val_interval
+        return cfg
+
+    def finish(self, out_dir: Path) -> dict[str, Any]:
+        """The run's result, from its file if it is there.
+
+        Raises:
+            UserError: the training failed.
+        """
+        result = out_dir / 'results' / f'{self.id}.json'
+        if result.exists():
+            return json.loads(result.read_text())
+        work_dir = out_dir / 'runs' / self.id
+        work_dir.mkdir(parents=True, exist_ok=True)
+        cfg = work_dir / 'comparison.py'
+        self.config().dump(cfg)
+        print(f'{self.id}: training', flush=True)
+        with open(work_dir / 'output.txt', 'a') as log:
+            code = subprocess.run([sys.executable, str(TOOLS / 'train.py'), str(cfg), '--work-dir', str(work_dir), '--resume'],
+                                  stdout=log, stderr=log).returncode
+        curve = self.curve(work_dir)
+        if code or not curve or max(curve) != self.budget:
+            raise UserError(f'{self.id} did not finish: {work_dir}/output.txt says why; start again to continue')
+        row = dict(experiment=self.name, variant=self.variant, budget=self.budget, seed=self.seed, metric=self.experiment.metric,
+                   curve=sorted(curve.items()))
+        part = write_beside(str(result))
+        part.write_text(json.dumps(row) + '\n')
+        part.rename(result)
+        for checkpoint in work_dir.glob('*.pth'):
+            checkpoint.unlink()
+        return row
+
+    def curve(self, work_dir: Path) -> dict[int, float]:
+        """The metric by epoch or iteration, of all parts of an interrupted run."""
+        lines = [json.loads(line) for file in sorted(work_dir.glob('*/vis_data/scalars.json'))
+                 for line in file.read_text().splitlines()]
+        return {line['step']: line[self.experiment.metric] for line in lines if self.experiment.metric in line}
+
+
+def table(rows: Sequence[dict[str, Any]]) -> str:
+    """Markdown: mean and standard deviation of the last value, and the values."""
+    lines = ['| experiment | variant | budget | metric | mean ± standard deviation | seeds |', '|---|---|---|---|---|---|']
+    for key in dict.fromkeys((row['experiment'], row['variant'], row['budget'], row['metric']) for row in rows):
+        last = [row['curve'][-1][1] for row in rows if (row['experiment'], row['variant'], row['budget'], row['metric']) == key]
+        spread = f' ± {statistics.stdev(last):.3g}' if len(last) > 1 else ''
+        values = ', '.join(f'{x:.4g}' for x in last)
+        lines.append(f"| {' | '.join(map(str, key))} | {statistics.mean(last):.4g}{spread} | {values} |")
+    return '\n'.join(lines) + '\n'
+
+
+def draw(rows: Sequence[dict[str, Any]], file: Path) -> None:
+    """A panel for each experiment: the mean over the seeds, and each seed as a thin line."""
+    optional('matplotlib')
+    from matplotlib.figure import Figure
+    names = list(dict.fromkeys(row['experiment'] for row in rows))
+    figure = Figure(figsize=(4 * len(names), 3.2), layout='constrained')
+    for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names):
+        own = [row for row in rows if row['experiment'] == name]
+        for i, variant in enumerate(dict.fromkeys(row['variant'] for row in own)):
+            curves = [row['curve'] for row in own if row['variant'] == variant]
+            for curve in curves:
+                axes.plot(*zip(*curve), color=f'C{i}', alpha=0.3, linewidth=0.8)
+            axes.plot([x for x, _ in curves[0]], [statistics.mean(y) for y in zip(*([y for _, y in c] for c in curves))],
+                      color=f'C{i}', marker='o', markersize=3, label=variant)
+        axes.set(title=name, xlabel='iteration' if own[0]['metric'] == 'mIoU' else 'epoch', ylabel=own[0]['metric'])
+        axes.legend()
+    part = write_beside(str(file))
+    figure.savefig(part, dpi=120)
+    part.rename(file)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description='Compare the clustering necks and layers with what they replace')
+    parser.add_argument('--experiments', nargs='+', choices=[*EXPERIMENTS, 'streets'], help='default: all that have data')
+    parser.add_argument('--seeds', type=int, default=3, help='seeds 0 to N − 1')
+    parser.add_argument('--budget', nargs='+', default=[], metavar='NAME=N',
+                        help="epochs or iterations; default: the quick start's")
+    parser.add_argument('--data-root', help="a segmentation data set in ADE20K's layout, for the experiment `streets`")
+    parser.add_argument('--classes', type=int, default=11, help='its labels are 0 to N − 1, and N for void')
+    parser.add_argument('--out-dir', type=Path, default=Path('work_dirs/necks'))
+    args = parser.parse_args(argv)
+    known = dict(EXPERIMENTS)
+    if args.data_root:
+        known['streets'] = streets(str(Path(args.data_root).resolve()), args.classes)
+    names = args.experiments or list(known)
+    if not set(names) <= set(known):
+        raise UserError('the experiment streets needs --data-root DIR, with images/ and annotations/ as ADE20K has them')
+    if args.seeds < 1:
+        raise UserError(f'--seeds {args.seeds}: give at least 1')
+    budgets = {name: experiment.budget for name, experiment in known.items()}
+    for text in args.budget:
+        name, _, number = text.partition('=')
+        if name not in known or not number.isdecimal() or int(number) < 1:
+            raise UserError(f"--budget {text}: give NAME=N with one of {', '.join(known)} and at least 1")
+        budgets[name] = int(number)
+    runs = [Run(name, known[name], variant, budgets[name], seed)
+            for seed in range(args.seeds) for name in names for variant in known[name].variants]
+    rows = [run.finish(args.out_dir) for run in runs]
+    rows.sort(key=lambda row: names.index(row['experiment']))
+    part = write_beside(str(args.out_dir / 'necks.md'))
+    part.write_text(table(rows))
+    part.rename(args.out_dir / 'necks.md')
+    draw(rows, args.out_dir / 'necks.png')
+    print(table(rows), end='')
+
+
+if __name__ == '__main__':
+    run_cli(main)
