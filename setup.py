@@ -20,10 +20,10 @@ EXTRAS = {
     ],
     'onedl': ['onedl-mmengine', 'onedl-mmcv', 'onedl-mmdetection', 'onedl-mmsegmentation', 'onedl-mmpretrain'],
     'quickstart': ['mlxtend>=0.23', 'scikit-image>=0.22', 'scikit-learn>=1.3'],
-    'visualization': ['matplotlib>=3.7', 'scikit-image>=0.22', 'scikit-learn>=1.3'],
+    'visualization': ['matplotlib>=3.7', 'rich', 'scikit-image>=0.22', 'scikit-learn>=1.3'],
     'probing': ['scikit-learn>=1.3', 'scipy', 'networkx', 'matplotlib>=3.7'],
     'export': ['onnx', 'onnxscript', 'onnxruntime'],
-    'test': ['pytest', 'hypothesis'],
+    'test': ['pytest', 'hypothesis', 'selenium'],
 }
 
 
@@ -52,7 +52,7 @@ setup(
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     packages=find_packages(include=['fec_mm', 'fec_mm.*']),
-    package_data={'fec_mm': ['py.typed']},
+    package_data={'fec_mm': ['py.typed', 'visualization/explorer_page/*']},
     cmdclass={'build_py': BuildPy},
     python_requires='>=3.9',
     install_requires=['torch>=2.1', 'numpy>=1.24'],

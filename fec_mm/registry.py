@@ -15,8 +15,12 @@ from . import compat
 compat.apply()
 
 MODELS = Registry('model', parent=MMENGINE_MODELS, scope='fec_mm', locations=['fec_mm.models'])
-HOOKS = Registry('hook', parent=MMENGINE_HOOKS, scope='fec_mm', locations=['fec_mm.engine'])
+HOOKS = Registry(
+    'hook', parent=MMENGINE_HOOKS, scope='fec_mm',
+    locations=['fec_mm.engine', 'fec_mm.evaluation.cluster_maps', 'fec_mm.visualization.hook'])
 DATASETS = Registry('dataset', parent=MMENGINE_DATASETS, scope='fec_mm', locations=['fec_mm.datasets.superclass'])
-METRICS = Registry('metric', parent=MMENGINE_METRICS, scope='fec_mm', locations=['fec_mm.evaluation.cluster_probe_metric'])
+METRICS = Registry(
+    'metric', parent=MMENGINE_METRICS, scope='fec_mm',
+    locations=['fec_mm.evaluation.cluster_probe_metric', 'fec_mm.evaluation.cluster_maps'])
 PARAM_SCHEDULERS = Registry(
     'parameter scheduler', parent=MMENGINE_PARAM_SCHEDULERS, scope='fec_mm', locations=['fec_mm.engine'])

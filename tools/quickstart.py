@@ -56,10 +56,11 @@ def main() -> None:
     picked = images[::max(1, len(images) // PICTURES)][:PICTURES]
     merge = ['--groups', 6] if converter == 'digit_scenes' else []  # a digit has but four clusters at the last level
     run(tools / 'visualization' / 'visualize_clusters.py', config, *picked, '--checkpoint', checkpoint, '--out-dir',
-        work_dir / 'clusters', *merge)
+        work_dir / 'clusters', '--html', *merge)
 
     print(f"\n{name:20}{mmengine.load(str(metrics))[metric]:.4g}")
-    for what, where in [('log', log), ('checkpoint', checkpoint), ('clusters', work_dir / 'clusters' / f'{picked[0].stem}.png')]:
+    for what, where in [('log', log), ('checkpoint', checkpoint), ('clusters', work_dir / 'clusters' / f'{picked[0].stem}.png'),
+                        ('explorer', work_dir / 'clusters' / 'clusters.html')]:
         print(f'{what:20}{where}')
 
 

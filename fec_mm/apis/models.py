@@ -106,6 +106,27 @@ def get_model(model: str | PathLike[str] | Config, pretrained: str | PathLike[st
     return built.to(device).eval()
 
 
+def seeded_model(cfg: Config, checkpoint: str | None) -> Any:
+    """The model of a checkpoint or, without one, as the config's seed (or 0) initialises it; raises as `get_model`.
+
+    Raises:
+        UserError: also of a model without a backbone.
+    """
+    from mmengine.logging import MMLogger
+    from mmengine.runner import set_random_seed
+    set_random_seed((cfg.get('randomness') or {}).get('seed') or 0)
+    model = get_model(cfg, checkpoint)
+    if not hasattr(model, 'backbone'):
+        raise UserError(f'{cfg.filename}: {type(model).__name__} has no backbone to look into')
+    if checkpoint is None:
+        logger = MMLogger.get_current_instance()
+        level = logger.level
+        logger.setLevel('WARNING')  # it would say of every parameter how it was initialised
+        model.init_weights()
+        logger.setLevel(level)
+    return model
+
+
 def _load(model: Any, path: str) -> dict[str, Any]:
     """Load a checkpoint strictly; returns what it says of the classes."""
     from mmengine.runner.checkpoint import _load_checkpoint

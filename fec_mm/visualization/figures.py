@@ -4,7 +4,7 @@ Shapes: images are H×W×3 (RGB, uint8), label maps H×W (integers).
 """
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -39,46 +39,38 @@ def outlines(image: np.ndarray, labels: np.ndarray, colour: tuple[float, float, 
     return painted
 
 
-def cluster_figure(image: np.ndarray,
-                   levels: Sequence[np.ndarray],
-                   groups: np.ndarray | None = None,
-                   title: str = '') -> Figure:
-    """The input, and for each level (and the merged groups) its clusters' mean colours above their outlines.
+def enlarge(pixels: np.ndarray) -> np.ndarray:
+    """Each pixel repeated, so that the longer side has at least `MIN_PIXELS`."""
+    factor = -(-MIN_PIXELS // max(pixels.shape[:2]))
+    return pixels.repeat(factor, axis=0).repeat(factor, axis=1)
+
+
+def cluster_figure(image: np.ndarray, maps: Mapping[str, np.ndarray], title: str = '') -> Figure:
+    """The input, and for each label map the mean colours of its clusters above their outlines.
 
     Args:
         image: H×W×3.
-        levels: label maps, H×W, from fine to coarse.
-        groups: the merged groups, H×W.
+        maps: by the name of each, label maps, H×W: levels, merged groups, heads.
         title: of the whole figure.
 
     Returns:
         A matplotlib figure, which belongs to no window: use its `savefig`.
     """
     figure: Figure = optional('matplotlib.figure').Figure(layout='constrained')
-    maps = {f'level {i}': labels for i, labels in enumerate(levels, 1)}
-    if groups is not None:
-        maps['merged'] = groups
     height, width = image.shape[:2]
     # Panels as high as the image is in proportion, and a little for the titles.
     figure.set_size_inches(PANEL_INCHES * (1 + len(maps)), 2 * PANEL_INCHES * height / width + 0.8)
     axes = figure.subplots(2, 1 + len(maps), squeeze=False)
     for ax in axes.flat:
         ax.set_axis_off()
-    large = _enlarge(image)
+    large = enlarge(image)
     _show(axes[0, 0], large, f'input, {width}×{height}')
     for (upper, lower), (name, labels) in zip(axes.T[1:], maps.items()):
-        count = len(np.unique(labels))
-        _show(upper, _enlarge(mean_colours(image, labels)), f'{name}: {count} {"groups" if name == "merged" else "clusters"}')
-        _show(lower, outlines(large, _enlarge(labels)))
+        _show(upper, enlarge(mean_colours(image, labels)), f'{name}: {len(np.unique(labels))}')
+        _show(lower, outlines(large, enlarge(labels)))
     if title:
-        figure.suptitle(title)
+        figure.suptitle(title, parse_math=False)
     return figure
-
-
-def _enlarge(pixels: np.ndarray) -> np.ndarray:
-    """Each pixel repeated, so that the longer side has at least `MIN_PIXELS`."""
-    factor = -(-MIN_PIXELS // max(pixels.shape[:2]))
-    return pixels.repeat(factor, axis=0).repeat(factor, axis=1)
 
 
 def _show(ax: Axes, picture: np.ndarray, title: str = '') -> None:

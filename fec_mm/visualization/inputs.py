@@ -16,6 +16,10 @@ from torch import Tensor, nn
 from fec_mm.errors import UserError
 
 
+class UnreadableImage(UserError):
+    """One image among many, which can be skipped."""
+
+
 class TestPipeline:
     """Loads images as the config's test loader does, without annotations.
 
@@ -41,12 +45,18 @@ class TestPipeline:
         """The picture and the batch of one image; `model` is one of the toolboxes', with its `data_preprocessor`.
 
         Raises:
-            UserError: the file is no readable image.
+            UnreadableImage: the file is no readable image, or does not exist.
+            UserError: the pipeline makes no picture of it.
         """
         try:
             packed: dict[str, Any] = self.transform(dict(img_path=path, img_id=0))
-        except (OSError, ValueError) as error:
-            raise UserError(f'{path} is not a readable image: replace it') from error
+        except FileNotFoundError as error:
+            raise UnreadableImage(f'image {path} does not exist: correct the path') from error
+        except (OSError, ValueError, AssertionError) as error:
+            # mmcv's LoadImageFromFile asserts that OpenCV could decode the file; other assertions are not about it.
+            if isinstance(error, AssertionError) and 'failed to load image' not in str(error):
+                raise
+            raise UnreadableImage(f'{path} is not a readable image: replace it') from error
         inputs = packed['inputs']
         preprocess: Any = model.data_preprocessor
         batch = preprocess(dict(inputs=[inputs], data_samples=[packed['data_samples']]), False)['inputs']

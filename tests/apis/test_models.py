@@ -13,6 +13,7 @@ from mmengine.registry import init_default_scope
 from PIL import Image
 
 from fec_mm.apis import FECInferencer, UserError, get_model, list_models
+from fec_mm.apis.models import seeded_model
 
 from ..tools.tiny import TASKS, make_config, make_data
 
@@ -161,3 +162,11 @@ def test_classes_of_a_bare_state_dict_are_those_of_the_config(tiny: Tiny, tmp_pa
     model = get_model(Config.fromfile(config), tmp_path / 'bare.pth')
     assert list(model.dataset_meta['classes']) == CLASSES['segmentation']
     assert model.dataset_meta['palette'] == [[0, 0, 0], [255, 0, 0]]
+
+
+def test_seeded_model_without_a_checkpoint_is_the_seed_s(tiny: Tiny) -> None:
+    cfg = Config.fromfile(tiny('segmentation')[0])
+    one, two = seeded_model(cfg, None), seeded_model(cfg, None)
+    assert all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), two.state_dict().values()))
+    cfg.randomness = dict(seed=1)
+    assert not torch.equal(next(one.backbone.parameters()), next(seeded_model(cfg, None).backbone.parameters()))

@@ -1,28 +1,36 @@
 """Show what a model clusters, level by level.
 
     python tools/visualization/visualize_clusters.py CONFIG IMAGES... --out-dir DIR [--checkpoint FILE] [--groups K]
+        [--heads STAGE.BLOCK:HEAD ...] [--html]
 
-For configs of mmpretrain, mmdet and mmseg whose backbone is fec_mm.FEC. One picture per image, `DIR/<name of the image>.png`: the
-input as the network gets it, and for each pooling layer the regions of the image that it made one position of.
+For configs of mmpretrain, mmdet and mmseg with a clustering backbone. One picture per image, `DIR/<name of the image>.png`: the
+input as the network gets it, and for each pooling layer of fec_mm.FEC the regions of the image that it made one position of; with
+`--heads` also what those heads of encoding layers assign (numbers count from 0: `3.1:0` is the first head of the second block of
+the last stage). `--html` also writes `DIR/clusters.html`, a page in which one explores all of them with a pointer.
 """
 from __future__ import annotations
 
 import argparse
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import torch
-from mmengine.config import Config
-from mmengine.utils import track_iter_progress
+import numpy as np
+from rich.progress import track
+from torch import Tensor
 
-from fec_mm.apis.checkpoints import check_checkpoint
 from fec_mm.apis.cli import run_cli
 from fec_mm.apis.config import CfgOptions, load_config
+from fec_mm.apis.models import seeded_model
+from fec_mm.apis.outputs import write_beside
 from fec_mm.errors import UserError
-from fec_mm.visualization import cluster_figure, cluster_levels, merge_clusters, record_assignments
-from fec_mm.visualization.inputs import TestPipeline
+from fec_mm.visualization import cluster_figure
+from fec_mm.visualization.explorer import explorer_page
+from fec_mm.visualization.inputs import TestPipeline, UnreadableImage
+from fec_mm.visualization.look import Look, look_at
+
+PAGE = 'clusters.html'
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -32,6 +40,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--checkpoint', help='checkpoint file; without, the weights are as initialised')
     parser.add_argument('--out-dir', type=Path, required=True, help='folder for the pictures')
     parser.add_argument('--groups', type=int, help='also merge the clusters of the last level to so many groups (k-means)')
+    parser.add_argument('--heads', nargs='+', default=[], metavar='STAGE.BLOCK:HEAD', help='also show heads of encoding layers')
+    parser.add_argument('--html', action='store_true', help=f'also write {PAGE}, to explore all images in a browser')
     parser.add_argument('--cfg-options', nargs='+', action=CfgOptions, metavar='KEY=VALUE', help='override settings')
     # What load_config wants to know of tools that run a runner.
     parser.set_defaults(work_dir=None, launcher='none', local_rank=0)
@@ -42,12 +52,10 @@ def plan(images: Sequence[Path], out_dir: Path) -> dict[Path, Path]:
     """Which picture is made of which image.
 
     Raises:
-        UserError: an image does not exist, or two would have the same picture.
+        UserError: two would have the same picture.
     """
     pictures: dict[Path, Path] = {}
     for image in images:
-        if not image.is_file():
-            raise UserError(f'image {image} does not exist: correct the path')
         picture = out_dir / f'{image.stem}.png'
         if picture in pictures:
             raise UserError(f'{pictures[picture]} and {image} would both be drawn in {picture}: draw them in separate folders')
@@ -55,51 +63,63 @@ def plan(images: Sequence[Path], out_dir: Path) -> dict[Path, Path]:
     return pictures
 
 
-def build_model(cfg: Config, checkpoint: str | None) -> Any:
-    """The config's model for evaluation, with the weights of a checkpoint or, seeded, initial ones."""
-    from mmengine.device import get_device
-    from mmengine.registry import MODELS, init_default_scope
-    from mmengine.runner import set_random_seed
-    from mmengine.runner.checkpoint import load_checkpoint
-    init_default_scope(cfg.default_scope)
-    set_random_seed((cfg.get('randomness') or {}).get('seed') or 0)
-    model = MODELS.build(cfg.model)
-    if not hasattr(model, 'backbone'):
-        raise UserError(f'{cfg.filename}: {type(model).__name__} has no backbone to show the clusters of')
-    if checkpoint is None:
-        print('no --checkpoint: these are the clusters of a model that has learnt nothing')
-        model.init_weights()
-    else:
-        check_checkpoint(checkpoint)
-        try:
-            load_checkpoint(model, checkpoint, map_location='cpu', strict=True)
-        except RuntimeError as error:
-            raise UserError(f'checkpoint {checkpoint} is of another model: use the config that it was trained with') from error
-    return model.to(get_device()).eval()
+def head_of(look: Look, wanted: str) -> tuple[str, int]:
+    """The layer's name and the head's number of `STAGE.BLOCK:HEAD`.
+
+    Raises:
+        UserError: the model has no such head.
+    """
+    match = re.fullmatch(r'(\d+\.\d+):(\d+)', wanted)
+    heads = {name: ids.shape[1] for name, ids in look.record.encodes.items()}
+    name = f'stages.{match[1]}.mixer' if match else ''
+    if match is None or int(match[2]) >= heads.get(name, 0):
+        known = ', '.join(f'{layer[7:-6]}:0 to {count - 1}' for layer, count in heads.items() if layer.startswith('stages.'))
+        raise UserError(f'--heads {wanted}: the model has {known} (stage.block:head)')
+    return name, int(match[2])
 
 
-@torch.no_grad()
-def draw(model: Any, pipeline: TestPipeline, image: Path, picture: Path, groups: int | None) -> None:
-    """Write the picture of an image, whole or not at all."""
-    shown, batch = pipeline(str(image), model)
-    with record_assignments(model.backbone) as record:
-        outputs = model.backbone(batch)
-    levels = cluster_levels(record.pools, (batch.shape[-2], batch.shape[-1]))
-    merged = None
-    if groups is not None:
+def label_maps(look: Look, groups: int | None, heads: Sequence[str]) -> dict[str, np.ndarray]:
+    """What is drawn of an image, by title, H×W each.
+
+    Without clustering-based pooling there are no levels and no groups, and if no heads are chosen, the first one of each
+    stage's last block is shown.
+    """
+    maps: dict[str, Tensor] = {f'level {i}, clusters': labels for i, labels in enumerate(look.levels(), 1)}
+    if maps and groups is not None:
         try:
-            merged = merge_clusters(levels[-1], outputs[-1], groups)
+            maps['merged, groups'] = look.groups(groups)
         except UserError as error:
-            raise UserError(f'--groups, {image}: {error}') from error
-    height, width = shown.shape[:2]  # without padding
-    arrays = [labels[0, :height, :width].cpu().numpy() for labels in [*levels, *([] if merged is None else [merged])]]
-    figure = cluster_figure(shown, arrays[:len(levels)], arrays[-1] if merged is not None else None, image.name)
-    beside = picture.with_name(f'.part.{picture.name}')
+            raise UserError(f'--groups, {look.name}: {error}') from error
+    if not maps and not heads:
+        last = {name.split('.')[1]: name for name in look.record.encodes}
+        heads = [f'{name[7:-6]}:0' for name in last.values()]
+    for wanted in heads:
+        maps[f'head {wanted}, centers'] = look.head(*head_of(look, wanted))
+    return {name: labels[0].cpu().numpy() for name, labels in maps.items()}
+
+
+def draw(look: Look, maps: dict[str, np.ndarray], picture: Path) -> None:
+    """Write the picture of an image, whole or not at all."""
+    beside = write_beside(str(picture))
     try:
-        figure.savefig(beside, dpi=150)
+        cluster_figure(look.image, maps, look.name).savefig(beside, dpi=150)
         os.replace(beside, picture)
     except OSError as error:
         raise UserError(f'{picture}: cannot be written ({error}); choose another --out-dir or make room') from error
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def write_page(looks: Sequence[Look], args: argparse.Namespace, classes: Sequence[str] | None) -> None:
+    """Write the explorer, whole or not at all."""
+    title = f'{Path(args.config).stem}, {Path(args.checkpoint).name if args.checkpoint else "untrained"}'
+    target = args.out_dir / PAGE
+    beside = write_beside(str(target))
+    try:
+        beside.write_text(explorer_page(looks, title, classes), encoding='utf-8')
+        os.replace(beside, target)
+    except OSError as error:
+        raise UserError(f'{target}: cannot be written ({error}); choose another --out-dir or make room') from error
     finally:
         beside.unlink(missing_ok=True)
 
@@ -108,15 +128,35 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     pictures = plan(args.images, args.out_dir)
     cfg = load_config(args, needed=('model', 'test_dataloader'))
-    model = build_model(cfg, args.checkpoint)
+    if args.checkpoint is None:
+        print('no --checkpoint: these are the clusters of a model that has learnt nothing')
+    model = seeded_model(cfg, args.checkpoint)
     pipeline = TestPipeline(cfg)
     try:
         args.out_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f'{args.out_dir}: cannot be made ({error}); choose another --out-dir') from error
-    for picture, image in track_iter_progress(list(pictures.items())):
-        draw(model, pipeline, image, picture, args.groups)
-    print(f'{len(pictures)} pictures in {args.out_dir}')
+    looks: list[Look] = []
+    drawn, unreadable = 0, []
+    for picture, image in track(pictures.items(), description='images'):
+        try:
+            look = look_at(str(image), model, pipeline)
+        except UnreadableImage as error:
+            print(f'skipped: {error}')
+            unreadable.append(image)
+            continue
+        if not drawn and not look.record.pools:
+            print('the backbone has no clustering-based pooling, and so no hierarchy of clusters to show: heads are drawn')
+        draw(look, label_maps(look, args.groups, args.heads), picture)
+        drawn += 1
+        if args.html:
+            looks.append(look)
+    if looks:
+        write_page(looks, args, model.dataset_meta.get('classes'))
+        print(f'page: {args.out_dir / PAGE}')
+    print(f'{drawn} pictures in {args.out_dir}')
+    if unreadable:
+        raise UserError(f'{len(unreadable)} of {len(pictures)} images could not be read: {", ".join(map(str, unreadable))}')
 
 
 if __name__ == '__main__':

@@ -1,4 +1,4 @@
-"""From what each pooling layer assigned to the clusters that the input's pixels belong to, level by level.
+"""From what each layer assigned to the clusters that the input's pixels belong to, level by level.
 
 Shapes: B images, H×W pixels of the backbone's input, h×w positions of a layer's input; label maps are B×H×W, int64.
 """
@@ -11,8 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from fec_mm.errors import UserError
-
-from .optional import optional
+from fec_mm.optional import optional
 
 STEM_STRIDE = 4
 
@@ -39,10 +38,7 @@ def cluster_levels(pools: Sequence[Tensor], image_size: tuple[int, int]) -> list
                         '(Context Cluster halves its maps by convolutions): use one with fec_mm.FEC')
     height, width = image_size
     h, w = height // STEM_STRIDE, width // STEM_STRIDE
-    device = pools[0].device
-    rows, cols = ((torch.arange(side, device=device) // STEM_STRIDE).clamp(max=last - 1)
-                  for side, last in ((height, h), (width, w)))
-    labels = (rows[:, None] * w + cols).flatten().expand(len(pools[0]), -1)
+    labels = _grid(image_size, 0, pools[0].device).expand(len(pools[0]), -1)
     levels = []
     for level, ids in enumerate(pools, 1):
         if ids.shape != (len(labels), 1, h, w):
@@ -52,6 +48,39 @@ def cluster_levels(pools: Sequence[Tensor], image_size: tuple[int, int]) -> list
         levels.append(labels.unflatten(1, (height, width)))
         h, w = (h + 1) // 2, (w + 1) // 2
     return levels
+
+
+def layer_labels(ids: Tensor, pools: Sequence[Tensor], image_size: tuple[int, int]) -> Tensor:
+    """The centers of one encode layer that the input's pixels went to, through the clusters that are the layer's positions.
+
+    Args:
+        ids: the layer's assignments, B×heads×h×w.
+        pools: those of the backbone's pooling layers, B×1×…; none where convolutions halve the map, as in Context Cluster.
+        image_size: H, W.
+
+    Returns:
+        B×heads×H×W, the layer's center of each pixel.
+
+    Raises:
+        ValueError: no stage of the backbone has a map of the layer's size.
+    """
+    level, size = 0, (image_size[0] // STEM_STRIDE, image_size[1] // STEM_STRIDE)
+    while size != ids.shape[2:]:
+        if size == (1, 1) or 0 < len(pools) == level:
+            raise ValueError(f'no stage has a map of {tuple(ids.shape[2:])} for images of {image_size[0]}×{image_size[1]}')
+        level, size = level + 1, ((size[0] + 1) // 2, (size[1] + 1) // 2)
+    if pools and level:
+        labels = cluster_levels(pools[:level], image_size)[-1].flatten(1)
+    else:
+        labels = _grid(image_size, level, ids.device).expand(len(ids), -1)
+    return ids.flatten(2).gather(2, labels[:, None].expand(-1, ids.shape[1], -1)).unflatten(2, image_size)
+
+
+def _grid(image_size: tuple[int, int], halvings: int, device: torch.device) -> Tensor:
+    """The raster position of each pixel in the stem's map, halved so many times by strided convolutions, H·W."""
+    rows, cols = ((torch.arange(side, device=device) // STEM_STRIDE).clamp(max=side // STEM_STRIDE - 1) >> halvings
+                  for side in image_size)
+    return (rows[:, None] * (int(cols[-1]) + 1) + cols).flatten()
 
 
 def merge_clusters(labels: Tensor, features: Tensor, groups: int, seed: int = 0) -> Tensor:
@@ -71,7 +100,7 @@ def merge_clusters(labels: Tensor, features: Tensor, groups: int, seed: int = 0)
     Raises:
         UserError: an image has fewer clusters than `groups`, or scikit-learn is not installed.
     """
-    cluster = optional('sklearn.cluster')
+    cluster = optional('sklearn.cluster', 'merged clusters')
     merged = []
     for image_labels, vectors in zip(labels, F.normalize(features.detach().flatten(2).transpose(1, 2), dim=-1)):
         used, inverse, pixels = image_labels.unique(return_inverse=True, return_counts=True)

@@ -12,7 +12,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from fec_mm.errors import UserError
-from fec_mm.models.layers import AssignmentTap, ClusterPool
+from fec_mm.models.layers import AssignmentTap, ClusterPool, PointStem
 
 
 @dataclass
@@ -22,14 +22,21 @@ class Assignments:
     Attributes:
         layers: of every clustering layer.
         pool_names: which of them are pooling layers.
+        image_size: H, W of the images that the backbone's stem got, padding of the batch included.
     """
     layers: dict[str, Tensor] = field(default_factory=dict)
     pool_names: set[str] = field(default_factory=set)
+    image_size: tuple[int, int] = (0, 0)
 
     @property
     def pools(self) -> list[Tensor]:
         """The assignments of the pooling layers that ran, B×1×H×W each, from the finest to the coarsest map."""
         return [ids for name, ids in self.layers.items() if name in self.pool_names]
+
+    @property
+    def encodes(self) -> dict[str, Tensor]:
+        """The assignments of the encode layers that ran, B×heads×H×W each."""
+        return {name: ids for name, ids in self.layers.items() if name not in self.pool_names}
 
 
 @contextmanager
@@ -37,7 +44,8 @@ def record_assignments(model: nn.Module) -> Iterator[Assignments]:
     """Record what a model assigns inside of the `with`.
 
     Forward hooks on the taps do it, and are removed at the end, also after an exception. Without this, no model keeps any
-    assignment. A layer that runs again replaces its record.
+    assignment. A layer that runs again replaces its record. Positions that only complete a region are not in it; those that
+    complete a batch's images are, at the bottom and on the right.
 
     Args:
         model: a backbone, or whatever contains one.
@@ -46,15 +54,22 @@ def record_assignments(model: nn.Module) -> Iterator[Assignments]:
         UserError: it has no clustering layer.
     """
     record, handles = Assignments(), []
+
+    def keep_size(_stem: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        record.image_size = (inputs[0].shape[-2], inputs[0].shape[-1])
+
     try:
         for name, layer in model.named_modules():
+            if isinstance(layer, PointStem):
+                handles.append(layer.register_forward_pre_hook(keep_size))
             for tap in layer.children():
                 if isinstance(tap, AssignmentTap):
                     handles.append(tap.register_forward_hook(_keep(record.layers, name)))
                     if isinstance(layer, ClusterPool):
                         record.pool_names.add(name)
-        if not handles:
-            raise UserError(f'{type(model).__name__} has no clustering layer: use a model with fec_mm.FEC as its backbone')
+        if not any(isinstance(module, AssignmentTap) for module in model.modules()):
+            raise UserError(f'{type(model).__name__} has no clustering layer: use a model with fec_mm.FEC or '
+                            'fec_mm.ContextCluster as its backbone')
         yield record
     finally:
         for handle in handles:
@@ -63,6 +78,7 @@ def record_assignments(model: nn.Module) -> Iterator[Assignments]:
 
 def _keep(layers: dict[str, Tensor], name: str) -> Callable[[nn.Module, Any, Tensor], None]:
     def hook(_module: nn.Module, _inputs: Any, ids: Tensor) -> None:
+        layers.pop(name, None)  # one that runs again moves to the end: the order is that of the last run
         layers[name] = ids
 
     return hook

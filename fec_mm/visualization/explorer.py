@@ -1,0 +1,90 @@
+"""The explorer: one HTML file, which needs nothing else, in which one looks at clusters with a pointer.
+
+The page gets what the layers assigned (uint8 or uint16, base64) and composes it itself: some bytes per position of a map
+rather than per pixel and level. Its parts are in `explorer_page/`.
+"""
+from __future__ import annotations
+
+import base64
+import html
+import json
+import re
+from collections.abc import Sequence
+from importlib.resources import files
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+
+from .look import Look
+
+MAX_GROUPS = 12
+TOP_CLASSES = 5
+
+
+def explorer_page(looks: Sequence[Look], title: str, classes: Sequence[str] | None = None) -> str:
+    """The page for some images.
+
+    Args:
+        looks: one per image.
+        title: of the page: which model.
+        classes: names of the classes, for a classifier.
+    """
+    parts = {name: files(__package__).joinpath('explorer_page', name).read_text(encoding='utf-8')
+             for name in ('page.html', 'style.css', 'maps.js', 'view.js', 'controls.js')}
+    # In JSON, `<` occurs in strings alone: escaped there, no name can end the script element.
+    data = json.dumps([explorer_entry(look, classes) for look in looks], separators=(',', ':')).replace('<', '\\u003c')
+    filling = {'title': html.escape(title), 'data': data, **{name.split('.')[0]: text for name, text in parts.items()}}
+    return re.sub(r'\{\{(\w+)\}\}', lambda match: filling[match[1]], parts['page.html'])
+
+
+def explorer_entry(look: Look, classes: Sequence[str] | None = None) -> dict[str, Any]:
+    """What the page gets of one image, as JSON."""
+    height, width = look.image.shape[:2]
+    levels, pools, encodes = look.levels(), look.record.pools, look.record.encodes
+    ok, png = cv2.imencode('.png', look.image[..., ::-1])
+    assert ok
+    return dict(
+        name=look.name, width=width, height=height, png=base64.b64encode(png.tobytes()).decode(),
+        stem=list((pools or list(encodes.values()))[0].shape[2:]),
+        pools=[_pack(ids[0, 0].cpu().numpy()) for ids in pools],
+        last=list(look.features.shape[2:]),
+        layers=[dict(name=_layer_name(name), **_pack(ids[0].cpu().numpy())) for name, ids in encodes.items()],
+        groups=_groups(look) if levels else [],
+        classifier=_classifier(look, classes))
+
+
+def _groups(look: Look) -> list[dict[str, Any]]:
+    """Of every number of groups from 2 on, the group of each position of the last map."""
+    labels = look.levels()[-1]
+    packed = []
+    for count in range(2, min(MAX_GROUPS, len(labels.unique())) + 1):
+        group = torch.zeros(look.features[0, 0].numel(), dtype=torch.long, device=labels.device)
+        group[labels.flatten()] = look.groups(count).flatten()
+        packed.append(_pack(group.cpu().numpy()))
+    return packed
+
+
+def _classifier(look: Look, classes: Sequence[str] | None) -> dict[str, Any] | None:
+    if look.shares is None or look.logits is None:
+        return None
+    top = look.logits.topk(min(TOP_CLASSES, len(look.logits))).indices
+    shares = look.shares[top].flatten(1).float().cpu().numpy()
+    return dict(
+        names=[str(classes[k]) if classes else f'class {k}' for k in top.tolist()],
+        logits=look.logits[top].tolist(),
+        probabilities=look.logits.softmax(0)[top].tolist(),
+        shares=[base64.b64encode(row.astype('<f4').tobytes()).decode() for row in shares])
+
+
+def _pack(ids: np.ndarray) -> dict[str, Any]:
+    """Non-negative integers in as few bytes as hold them."""
+    kind = next(kind for kind in ('u1', 'u2', 'u4') if ids.max() <= np.iinfo(kind).max)
+    return dict(shape=list(ids.shape), kind=kind, data=base64.b64encode(ids.astype(f'<{kind}').tobytes()).decode())
+
+
+def _layer_name(name: str) -> str:
+    """`stages.2.0.mixer` as a reader counts: stage 3, block 1."""
+    match = re.search(r'stages\.(\d+)\.(\d+)\.', name)
+    return f'stage {int(match[1]) + 1}, block {int(match[2]) + 1}' if match else name

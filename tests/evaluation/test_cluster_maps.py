@@ -1,0 +1,46 @@
+"""Baselines and label maps at the masks' size; the metric in a runner is in tests/tools/test_cluster_tools.py."""
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from fec_mm.errors import UserError
+from fec_mm.evaluation.cluster_maps import ClusterMapMetric, mean_rows, picture_and_regions, resized, slic_with
+
+
+@pytest.mark.parametrize('segments', [6, 25, 90])
+def test_slic_has_the_segments_asked_for(segments: int) -> None:
+    pytest.importorskip('skimage')
+    image = pytest.importorskip('skimage.data').astronaut()[::4, ::4]
+    once = pytest.importorskip('skimage.segmentation').slic(image, segments, start_label=0)
+    off, off_at_once = (abs(len(np.unique(labels)) - segments) for labels in (slic_with(image, segments), once))
+    assert off <= min(off_at_once, .2 * segments)
+
+
+def test_resized_takes_the_pixel_under_the_middle() -> None:
+    maps = torch.arange(12).view(1, 3, 4)
+    assert (resized(maps, (6, 8))[0] == np.kron(maps[0], np.ones((2, 2), int))).all()
+    assert (resized(maps, (1, 2))[0] == [[5, 7]]).all()
+    assert (resized(maps, (3, 4))[0] == maps[0].numpy()).all()
+
+
+def test_picture_is_rgb_at_the_size_of_the_mask() -> None:
+    inputs = torch.tensor([10, 20, 30], dtype=torch.uint8)[:, None, None].expand(3, 4, 6)
+    image, regions = picture_and_regions(inputs, dict(gt_sem_seg=dict(data=torch.zeros(1, 8, 12))))
+    assert image.shape == (8, 12, 3) and regions.shape == (8, 12) and (image == [30, 20, 10]).all()
+
+
+def test_means_leave_out_what_is_no_number() -> None:
+    rows = [dict(method='', level=1, segments=s, pieces=s, asa=1, boundary_recall=r, boundary_precision=float('nan'),
+                 undersegmentation=0, explained_variation=v) for s, r, v in ((2, .5, .2), (4, float('nan'), .4))]
+    mean, = mean_rows([[row] for row in rows])
+    assert (mean['images'], mean['segments'], mean['boundary_recall']) == (2, 3, .5)
+    assert mean['explained_variation'] == pytest.approx(.3) and mean['boundary_precision'] != mean['boundary_precision']
+
+
+def test_metric_without_hook_says_so() -> None:
+    with pytest.raises(UserError, match='ClusterMapHook'):
+        ClusterMapMetric().process(dict(inputs=[torch.zeros(3, 4, 4)]), [dict()])
+    with pytest.raises(ValueError, match='grid, slic'):
+        ClusterMapMetric(baselines=['voronoi'])

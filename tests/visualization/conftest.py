@@ -1,0 +1,25 @@
+"""A headless browser, and a small model whose clusters it shows."""
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture(scope='session')
+def browser() -> Iterator[Any]:
+    """Chromium, driven by selenium; skips where either is missing."""
+    webdriver = pytest.importorskip('selenium.webdriver', reason='selenium is not installed: pip install selenium')
+    chromium, driver = shutil.which('chromium'), shutil.which('chromedriver')
+    if chromium is None or driver is None:
+        pytest.skip('no chromium: apt-get install --no-install-recommends chromium chromium-driver')
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for argument in ('--headless=new', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--window-size=1280,1000'):
+        options.add_argument(argument)
+    options.set_capability('goog:loggingPrefs', {'browser': 'ALL'})
+    window = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    yield window
+    window.quit()

@@ -1,0 +1,199 @@
+"""Measure how well the clusters of a segmenter's backbone fit ground-truth masks, beside the square grid and SLIC.
+
+    python tools/analysis_tools/eval_cluster_maps.py CONFIG --out-dir DIR [--checkpoint FILE] [--untrained] [--maps NAME=DIR ...]
+        [--tolerance PIXELS] [--ignore-index LABEL] [--cfg-options ...]
+
+On the images of the config's test_dataloader, of mmseg. Every level's clusters are measured against the masks, and so are
+the square grid (what convolutions and patch embeddings group) and SLIC with the same number of segments in the same image. With
+`--untrained` the model as initialised is measured too; without --checkpoint, only that. `--maps` adds label maps from files,
+DIR/<name of the image>.png or .npy, of the size of the masks. Writes DIR/cluster_maps.json, .md and .png (a plot of each measure
+over the number of segments).
+"""
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from rich.progress import track
+
+from fec_mm.apis.cli import run_cli
+from fec_mm.apis.config import CfgOptions, load_config
+from fec_mm.apis.models import seeded_model
+from fec_mm.apis.outputs import write_beside
+from fec_mm.errors import UserError
+from fec_mm.evaluation.cluster_maps import (
+    BASELINES,
+    MEASURES,
+    ClusterMapMetric,
+    attach_cluster_maps,
+    mean_rows,
+    picture_and_regions,
+)
+from fec_mm.optional import optional
+
+TITLES = {
+    'asa': 'achievable segmentation accuracy', 'boundary_recall': 'boundary recall', 'boundary_precision': 'boundary precision',
+    'undersegmentation': 'undersegmentation error', 'explained_variation': 'explained variation'}
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description='Measure clusters against ground-truth masks')
+    parser.add_argument('config', help='config file of mmseg whose backbone is fec_mm.FEC')
+    parser.add_argument('--checkpoint', help='checkpoint file; without, the weights are as initialised')
+    parser.add_argument('--untrained', action='store_true', help='also measure the model as initialised')
+    parser.add_argument('--maps', nargs='+', default=[], metavar='NAME=DIR', help='also measure label maps from files')
+    parser.add_argument('--out-dir', type=Path, required=True, help='folder for the results')
+    parser.add_argument('--tolerance', type=int, help="of borders, in pixels; default: 0.0025 of the mask's diagonal, at least 1")
+    parser.add_argument('--ignore-index', type=int, default=255, help='label of the pixels that do not count; default: 255')
+    parser.add_argument('--cfg-options', nargs='+', action=CfgOptions, metavar='KEY=VALUE', help='override settings')
+    # What load_config wants to know of tools that run a runner.
+    parser.set_defaults(work_dir=None, launcher='none', local_rank=0)
+    return parser.parse_args(argv)
+
+
+def read_maps(wanted: Sequence[str]) -> dict[str, dict[str, Path]]:
+    """The files of each NAME=DIR, by the name of the image.
+
+    Raises:
+        UserError: not of that form, no such folder, nothing in it.
+    """
+    found = {}
+    for item in wanted:
+        name, _, folder = item.partition('=')
+        files = {path.stem: path for path in Path(folder).glob('*') if path.suffix in ('.png', '.npy')} if folder else {}
+        if not name or not files:
+            raise UserError(f'--maps {item}: give NAME=DIR, a folder with a .png or .npy label map per image')
+        found[name] = files
+    return found
+
+
+def read_map(files: dict[str, Path], image: str, name: str, shape: tuple[int, ...]) -> np.ndarray:
+    """The label map of an image.
+
+    Raises:
+        UserError: there is none, or it is none, or of another size.
+    """
+    from PIL import Image
+    if image not in files:
+        raise UserError(f'--maps {name}: no label map of {image}')
+    path = files[image]
+    try:
+        labels = np.load(path, allow_pickle=False) if path.suffix == '.npy' else np.asarray(Image.open(path))
+    except (OSError, ValueError) as error:
+        raise UserError(f'{path} is no label map: write it again') from error
+    if labels.shape != shape or labels.dtype.kind not in 'iu':
+        raise UserError(f'{path}: {labels.dtype} of {labels.shape}, and the mask is {shape}: save integers of its size')
+    return labels
+
+
+@torch.no_grad()
+def measure_model(cfg: Config, checkpoint: str | None, metric: ClusterMapMetric, name: str,
+                  extra: Callable[[Any, dict[str, Any]], None] | None = None) -> list[dict[str, Any]]:
+    """The mean rows of a model and its baselines, in the order of levels.
+
+    Args:
+        extra: called with each image and its data sample.
+    """
+    from mmengine.runner import Runner
+    model = seeded_model(cfg, checkpoint)
+    loader = Runner.build_dataloader(cfg.test_dataloader)
+    metric.results.clear()
+    with attach_cluster_maps(model):
+        for batch in track(loader, description=name):
+            samples = [sample.to_dict() for sample in model.test_step(batch)]
+            metric.process(batch, samples)
+            for inputs, sample in zip(batch['inputs'], samples):
+                if extra is not None:
+                    extra(inputs, sample)
+    return [dict(row, model=name, method=row['method'] or 'clusters') for row in mean_rows(metric.results)]
+
+
+def markdown(rows: Sequence[dict[str, Any]], notes: Sequence[str]) -> str:
+    """The table."""
+    names = ('segments', 'pieces', *MEASURES)
+    lines = [f"| | level | {' | '.join([*names[:2], *(TITLES[name] for name in MEASURES)])} |", '|' + '---|' * (2 + len(names))]
+    for row in rows:
+        what = row['model'] if row['method'] == 'clusters' else f"{row['method']}, as {row['model']}"
+        values = [f'{row[name]:.0f}' for name in names[:2]] + [f'{row[name]:.3f}' for name in MEASURES]
+        lines.append(f"| {what if row['model'] else row['method']} | {row['level'] or ''} | {' | '.join(values)} |")
+    return '\n'.join([*notes, '', *lines, ''])
+
+
+def plot(rows: Sequence[dict[str, Any]], file: Path) -> None:
+    """Each measure over the number of segments."""
+    figure = optional('matplotlib.figure', 'plots of measures').Figure(layout='constrained', figsize=(15, 3.4))
+    ticker = optional('matplotlib.ticker', 'plots of measures')
+    first = rows[0]['model']
+    for ax, measure in zip(figure.subplots(1, len(MEASURES)), MEASURES):
+        for method in dict.fromkeys((row['method'], row['model']) for row in rows):
+            points = [(row['segments'], row[measure]) for row in rows if (row['method'], row['model']) == method]
+            if method[0] == 'clusters' or method[1] in ('', first):
+                ax.plot(*zip(*sorted(points)), marker='o', label=method[1] if method[0] == 'clusters' else method[0])
+        ax.set(xscale='log', xlabel='segments', title=TITLES[measure])
+        ax.title.set_fontsize(10)
+        ax.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+        ax.xaxis.set_major_formatter(ticker.StrMethodFormatter('{x:.0f}'))
+        ax.xaxis.set_minor_formatter(ticker.NullFormatter())
+        ax.grid(alpha=.3)
+    figure.axes[0].legend(fontsize=8)
+    figure.savefig(file, dpi=150)
+
+
+def write(args: argparse.Namespace, rows: list[dict[str, Any]], notes: list[str]) -> None:
+    """Write the three files, each whole or not at all."""
+    clean = [{key: None if value != value else value for key, value in row.items()} for row in rows]  # JSON has no NaN
+    writers: dict[str, Callable[[Path], object]] = {
+        '.json': lambda file: file.write_text(json.dumps(dict(notes=notes, rows=clean), indent=1)),
+        '.md': lambda file: file.write_text(markdown(rows, notes), encoding='utf-8'),
+        '.png': lambda file: plot(rows, file)}
+    for suffix, write_to in writers.items():
+        target = args.out_dir / f'cluster_maps{suffix}'
+        try:
+            beside = write_beside(str(target))
+            write_to(beside)
+            os.replace(beside, target)
+        except OSError as error:
+            raise UserError(f'{target}: cannot be written ({error}); choose another --out-dir or make room') from error
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    args = parse_args(argv)
+    maps = read_maps(args.maps)
+    optional('skimage.segmentation', 'SLIC segments')
+    optional('matplotlib.figure', 'plots of measures')
+    cfg = load_config(args, needed=('model', 'test_dataloader'))
+    if cfg.default_scope != 'mmseg':
+        raise UserError(f'{args.config} is of {cfg.default_scope}: masks are what a config of mmseg has')
+    metric = ClusterMapMetric(args.ignore_index, args.tolerance, BASELINES)
+    from_files: list[list[dict[str, Any]]] = []
+
+    def measure_files(inputs: Any, sample: dict[str, Any]) -> None:
+        image, regions = picture_and_regions(inputs, sample)
+        stem = Path(sample['img_path']).stem
+        labels = {name: read_map(files, stem, name, regions.shape) for name, files in maps.items()}
+        from_files.append([dict(values, method=name, level=0)
+                           for name, values in metric.measured(labels, image, regions).items()])
+
+    rows = []
+    if args.checkpoint:
+        rows += measure_model(cfg, args.checkpoint, metric, 'trained', measure_files)
+    if args.untrained or not args.checkpoint:
+        rows += measure_model(cfg, None, metric, 'untrained', None if args.checkpoint else measure_files)
+    if not rows:
+        raise UserError(f'{args.config}: no image of test_dataloader has a mask with a pixel that counts: check --ignore-index')
+    rows += [dict(row, model='') for row in mean_rows(from_files)]
+    tolerance = "0.0025 of the mask's diagonal, at least 1" if args.tolerance is None else args.tolerance
+    notes = [f"{Path(args.config).name}, {rows[0]['images']} images, tolerance of borders: {tolerance} pixels."]
+    write(args, rows, notes)
+    print(markdown(rows, notes))
+
+
+if __name__ == '__main__':
+    run_cli(main)

@@ -1,0 +1,80 @@
+"""Make films of the clusters that fec_mm.ClusterVisualizationHook showed during a training.
+
+    python tools/visualization/clusters_gif.py WORK_DIR [--out-dir DIR] [--seconds S]
+
+Reads what mmengine's LocalVisBackend wrote below WORK_DIR (`**/vis_image/clusters_<image>_<step>.png`) and writes one GIF per
+image, `DIR/clusters_<image>.gif`, with the step above each frame.
+"""
+from __future__ import annotations
+
+import argparse
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont
+from rich.progress import track
+
+from fec_mm.apis.cli import run_cli
+from fec_mm.apis.outputs import write_beside
+from fec_mm.errors import UserError
+
+TITLE_HEIGHT = 28  # pixels
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description='Make films of the clusters that formed during a training')
+    parser.add_argument('work_dir', type=Path, help='folder of the training')
+    parser.add_argument('--out-dir', type=Path, help='folder for the films; default: work_dir')
+    parser.add_argument('--seconds', type=float, default=0.5, help='of each frame; the last one stays four times as long')
+    return parser.parse_args(argv)
+
+
+def find_frames(work_dir: Path) -> dict[str, list[tuple[int, Path]]]:
+    """The pictures of each image, by step; of a step that several runs reached, the newest file.
+
+    Raises:
+        UserError: there are none.
+    """
+    found: dict[str, dict[int, Path]] = {}
+    for path in sorted(work_dir.glob('**/vis_image/clusters_*.png'), key=lambda path: path.stat().st_mtime):
+        match = re.fullmatch(r'(clusters_.+)_(\d+)', path.stem)
+        if match:
+            found.setdefault(match[1], {})[int(match[2])] = path
+    if not found:
+        raise UserError(f'{work_dir} has no vis_image/clusters_*.png: train with fec_mm.ClusterVisualizationHook in custom_hooks')
+    return {name: sorted(steps.items()) for name, steps in sorted(found.items())}
+
+
+def frame(step: int, path: Path) -> Image.Image:
+    """One picture under its step."""
+    with Image.open(path) as picture:
+        titled = Image.new('RGB', (picture.width, picture.height + TITLE_HEIGHT), 'white')
+        titled.paste(picture, (0, TITLE_HEIGHT))
+    ImageDraw.Draw(titled).text((8, 4), str(step), fill='black', font=ImageFont.load_default(size=16))
+    return titled
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    args = parse_args(argv)
+    if args.seconds <= 0:
+        raise UserError(f'--seconds {args.seconds}: give more than 0')
+    films = find_frames(args.work_dir)
+    for name, steps in track(films.items(), description='films'):
+        target = (args.out_dir or args.work_dir) / f'{name}.gif'
+        beside = write_beside(str(target))
+        try:
+            first, *others = [frame(step, path) for step, path in steps]
+            milliseconds = [round(1000 * args.seconds)] * len(others) + [round(4000 * args.seconds)]
+            first.save(beside, save_all=True, append_images=others, duration=milliseconds, loop=0)
+            os.replace(beside, target)
+        except OSError as error:
+            raise UserError(f'{target}: {error}; look at the pictures of {name}, or choose another --out-dir') from error
+        finally:
+            beside.unlink(missing_ok=True)
+    print(f'{len(films)} films in {args.out_dir or args.work_dir}')
+
+
+if __name__ == '__main__':
+    run_cli(main)
