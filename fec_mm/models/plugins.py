@@ -35,7 +35,8 @@ class EncodePlugin(nn.Module):
         self.layer_scale = nn.Parameter(torch.full((in_channels, ), layer_scale_init_value))
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + scaled(self.mixer, self.norm(x.permute(0, 2, 3, 1)), self.layer_scale).permute(0, 3, 1, 2)
+        rows = x.permute(0, 2, 3, 1).contiguous()
+        return x + scaled(self.mixer, self.norm(rows), self.layer_scale).permute(0, 3, 1, 2)
 
 
 @MODELS.register_module('ClusterPool')

@@ -80,7 +80,8 @@ def pool(x: Tensor, f_weight: Tensor, f_bias: Tensor, v_weight: Tensor, v_bias: 
     """
     B, H, W, _ = x.shape
     with torch.autocast(x.device.type, enabled=False):
-        x = to_regions(full(x), regions, multiple=2)
+        # Contiguous: other layouts come out of the means with strides that torch.compile does not foresee.
+        x = to_regions(full(x).contiguous(), regions, multiple=2)
         h, w = x.shape[1:3]
         valid = valid_positions((H, W), regions, (h, w), x.device).repeat(B, 1)
         means, choosable = average_pairs(x, valid.view(-1, h, w))

@@ -86,12 +86,12 @@ class ClusterFPN(BaseModule):
 
     def _interpolate(self, x: Tensor, like: Tensor) -> Tensor:
         """As FPN does."""
-        size = {} if 'scale_factor' in self.upsample_cfg else dict(size=like.shape[2:])
+        size: dict[str, Any] = {} if 'scale_factor' in self.upsample_cfg else dict(size=like.shape[2:])
         return F.interpolate(x, **size, **self.upsample_cfg)
 
 
-def _toolbox_fpn() -> type[nn.Module]:
-    """The FPN of the default scope, or of the first toolbox that is installed.
+def _toolbox_fpn() -> Any:
+    """The class FPN of the default scope, or of the first toolbox that is installed.
 
     Raises:
         ImportError: neither is.

@@ -40,8 +40,9 @@ class ClusterGAP(BaseModule):
 
     def forward(self, inputs: Tensor | tuple[Tensor, ...]) -> Tensor | tuple[Tensor, ...]:
         """A B×C×H×W map → B×C; a tuple of maps → a tuple with the last one's, B×C."""
-        if isinstance(inputs, tuple):
-            return (self.forward(inputs[-1]), )
-        rep, ids = represent(inputs.permute(0, 2, 3, 1), self.f.weight, self.f.bias, self.alpha, self.beta, centers=self.centers)
+        return (self._average(inputs[-1]), ) if isinstance(inputs, tuple) else self._average(inputs)
+
+    def _average(self, x: Tensor) -> Tensor:
+        rep, ids = represent(x.permute(0, 2, 3, 1), self.f.weight, self.f.bias, self.alpha, self.beta, centers=self.centers)
         self.tap(ids)
-        return (rep * self.logits.softmax(0)[:, None]).sum(1).to(inputs.dtype)
+        return (rep * self.logits.softmax(0)[:, None]).sum(1).to(x.dtype)
