@@ -15,8 +15,8 @@ class GroupNorm(nn.GroupNorm):
 
     def forward(self, x: Tensor) -> Tensor:
         if torch.is_grad_enabled() and self.weight.requires_grad and not x.requires_grad:
-            # The first trainable layer behind frozen ones: there PyTorch's channels-last backward on the CPU, which has no gradient
-            # of the input to write to, crashes the process (aten/src/ATen/native/cpu/group_norm_kernel.cpp, torch 2.13).
+            # The first trainable layer behind frozen ones: there PyTorch's channels-last backward on the CPU, without a gradient
+            # of the input to write, crashes the process (aten/src/ATen/native/cpu/group_norm_kernel.cpp, torch 2.13).
             y = F.group_norm(x.permute(0, 3, 1, 2), 1, eps=self.eps).permute(0, 2, 3, 1)
             return (y * self.weight + self.bias).to(y.dtype)
         return F.group_norm(x.permute(0, 3, 1, 2), 1, self.weight, self.bias, self.eps).permute(0, 2, 3, 1)
