@@ -221,7 +221,9 @@ def _bad_setting(error: BaseException) -> str | None:
     frame, number = frames[0]
     kinds = (AssertionError, ValueError, TypeError, KeyError, RuntimeError)
     on_purpose = isinstance(error, kinds) and _line(frame, number).startswith(('raise', 'assert'))
-    arguments = isinstance(error, TypeError) and frame.f_code.co_name.endswith('from_cfg')
+    # Also of a class that passes arguments on to its base.
+    arguments = isinstance(error, TypeError) and (
+        frame.f_code.co_name.endswith('from_cfg') or _line(frame, number).startswith('super().__init__('))
     if not on_purpose and not arguments:
         return None
     text = _message(error) or _line(frame, number)

@@ -73,7 +73,7 @@ def test_the_plugin_equals_its_transcription() -> None:
 
 @pytest.mark.parametrize('learn', [False, True])
 def test_pooling_equals_its_transcription(learn: bool) -> None:
-    layer = MODELS.build(dict(type='ClusterPool', in_channels=5, out_channels=6, learn_similarity=learn))
+    layer = MODELS.build(dict(type='fec_mm.ClusterPool', in_channels=5, out_channels=6, learn_similarity=learn))
     telling_weights(layer)
     layer.double()
     x, pool = torch.randn(2, 5, 9, 6, dtype=torch.float64), layer.pool
