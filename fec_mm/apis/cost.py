@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass
 from multiprocessing import get_context
 from typing import Any
@@ -38,7 +39,7 @@ def build_model(cfg: Config) -> Any:
     from mmengine.runner import set_random_seed
     init_default_scope(cfg.default_scope)
     set_random_seed(0)
-    model = revert_sync_batchnorm(MODELS.build(cfg.model))
+    model = revert_sync_batchnorm(MODELS.build(deepcopy(cfg.model)))  # detectors write into theirs
     if not hasattr(model, 'backbone'):
         raise UserError(f'{cfg.filename}: {type(model).__name__} has no backbone to count')
     return model

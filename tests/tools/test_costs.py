@@ -37,7 +37,9 @@ def read(path: Path) -> Any:
 def test_the_parts_are_the_whole(root: Path, tmp_path: Path, scope: str) -> None:
     """The backbone that is not computed, and heads on random maps, against the model as it runs."""
     cfg = read(make_config(root, scope, folder=tmp_path))
+    given = cfg.model.to_dict()
     model = build_model(cfg).eval()
+    assert cfg.model.to_dict() == given  # to be built again
     shape = image_shape(cfg, (64, 96))
     backbone, maps = count_backbone(model.backbone, shape)
     heads = count_heads(model, scope, shape, maps)
