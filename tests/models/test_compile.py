@@ -91,7 +91,6 @@ class Necks(nn.Module):
         return [*outs, self.gap(outs[-1])]
 
 
-@pytest.mark.parametrize('candidates', ['near', 'all'])
-@pytest.mark.parametrize('training', [False, True], ids=['eval', 'train'])
+@pytest.mark.parametrize(('candidates', 'training'), [('near', False), ('all', False), ('near', True)])
 def test_necks(candidates: str, training: bool) -> None:
-    check(Necks(candidates).train(training), [(24, 32), (18, 26), (21, 17), (32, 16)], graphs=4, backend='aot_eager')
+    check(Necks(candidates).train(training), [(24, 32), (18, 26), (21, 17)], graphs=3, backend='aot_eager')
