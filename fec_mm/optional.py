@@ -14,7 +14,7 @@ def optional(module: str, needed_by: str) -> ModuleType:
 
     Args:
         module: its full name.
-        needed_by: what needs it, for the error: 'pictures of clusters'.
+        needed_by: what needs it, for the error: 'figures'.
 
     Raises:
         UserError: its package is not installed.

@@ -3,11 +3,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from fec_mm.models import FEC, ContextCluster
 from fec_mm.models.backbones.cluster_backbone import ClusterBackbone
@@ -38,6 +41,29 @@ def build(family: type[ClusterBackbone]) -> ClusterBackbone:
     return model.cuda()
 
 
+def assert_equal_gradients(model: nn.Module, x: torch.Tensor) -> None:
+    """The gradients of two runs under deterministic algorithms are equal to the bit."""
+    torch.use_deterministic_algorithms(True)
+    try:
+        runs = []
+        for _ in range(2):
+            model.zero_grad()
+            sum(o.square().mean() for o in model(x)).backward()
+            runs.append([p.grad.clone() for p in model.parameters() if p.grad is not None])
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert all(torch.equal(a, b) for a, b in zip(*runs))
+
+
+@contextmanager
+def synchronisation_forbidden() -> Iterator[None]:
+    torch.cuda.set_sync_debug_mode('error')
+    try:
+        yield
+    finally:
+        torch.cuda.set_sync_debug_mode('default')
+
+
 @BOTH
 @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
 def test_mixed_precision(family: type[ClusterBackbone], dtype: torch.dtype) -> None:
@@ -55,28 +81,15 @@ def test_mixed_precision(family: type[ClusterBackbone], dtype: torch.dtype) -> N
 @BOTH
 def test_deterministic(family: type[ClusterBackbone], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv('CUBLAS_WORKSPACE_CONFIG', ':4096:8')
-    model, x = build(family), torch.randn(2, 3, 224, 160, device='cuda')
-    torch.use_deterministic_algorithms(True)
-    try:
-        runs = []
-        for _ in range(2):
-            model.zero_grad()
-            sum(o.square().mean() for o in model(x)).backward()
-            runs.append([p.grad.clone() for p in model.parameters() if p.grad is not None])
-    finally:
-        torch.use_deterministic_algorithms(False)
-    assert all(torch.equal(a, b) for a, b in zip(*runs))
+    assert_equal_gradients(build(family), torch.randn(2, 3, 224, 160, device='cuda'))
 
 
 @BOTH
 def test_no_synchronisation_in_the_forward_pass(family: type[ClusterBackbone]) -> None:
     model, x = build(family), torch.randn(2, 3, 224, 160, device='cuda')
     model(x)
-    torch.cuda.set_sync_debug_mode('error')
-    try:
+    with synchronisation_forbidden():
         model(x)
-    finally:
-        torch.cuda.set_sync_debug_mode('default')
 
 
 @pytest.mark.parametrize('candidates', ['near', 'all'])
@@ -86,23 +99,11 @@ def test_necks(candidates: str, monkeypatch: pytest.MonkeyPatch) -> None:
     model, x = Necks(candidates), torch.randn(2, 3, 56, 40, device='cuda')
     telling_weights(model)
     model.cuda()(x)
-    torch.cuda.set_sync_debug_mode('error')
-    try:
+    with synchronisation_forbidden():
         model(x)
-    finally:
-        torch.cuda.set_sync_debug_mode('default')
     with torch.autocast('cuda', torch.float16):
         assert all(torch.isfinite(o).all() for o in model(x))
-    torch.use_deterministic_algorithms(True)
-    try:
-        runs = []
-        for _ in range(2):
-            model.zero_grad()
-            sum(o.square().mean() for o in model(x)).backward()
-            runs.append([p.grad.clone() for p in model.parameters() if p.grad is not None])
-    finally:
-        torch.use_deterministic_algorithms(False)
-    assert all(torch.equal(a, b) for a, b in zip(*runs))
+    assert_equal_gradients(model, x)
 
 
 def test_nccl(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .optional import optional
+from fec_mm.optional import optional
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,7 +33,7 @@ def outlines(image: np.ndarray, labels: np.ndarray, colour: tuple[float, float, 
     Args:
         colour: RGB of 0 to 1.
     """
-    border = optional('skimage.segmentation').find_boundaries(labels, mode='thick')
+    border = optional('skimage.segmentation', 'figures').find_boundaries(labels, mode='thick')
     painted = image.copy()
     painted[border] = np.round(255 * np.asarray(colour)).astype(np.uint8)
     return painted
@@ -56,7 +56,7 @@ def cluster_figure(image: np.ndarray, maps: Mapping[str, np.ndarray], title: str
     Returns:
         A matplotlib figure, which belongs to no window: use its `savefig`.
     """
-    figure: Figure = optional('matplotlib.figure').Figure(layout='constrained')
+    figure: Figure = optional('matplotlib.figure', 'figures').Figure(layout='constrained')
     height, width = image.shape[:2]
     # Panels as high as the image is in proportion, and a little for the titles.
     figure.set_size_inches(PANEL_INCHES * (1 + len(maps)), 2 * PANEL_INCHES * height / width + 0.8)

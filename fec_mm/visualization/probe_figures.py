@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .optional import optional
+from fec_mm.optional import optional
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -21,7 +21,7 @@ def layer_figure(scores: Mapping[str, Mapping[str, tuple[float, float]]], what: 
         scores: mean and standard deviation of each layer, in order, by '<group> <line>'.
         what: the name of the vertical axis.
     """
-    figure: Figure = optional('matplotlib.figure').Figure(layout='constrained')
+    figure: Figure = optional('matplotlib.figure', 'figures').Figure(layout='constrained')
     groups = list(dict.fromkeys(title.split()[0] for title in scores))
     figure.set_size_inches(5 * len(groups), 4)
     titles = {'global': 'all subclasses', 'within': 'within each superclass', 'read_out': 'read-outs'}
@@ -40,7 +40,7 @@ def layer_figure(scores: Mapping[str, Mapping[str, tuple[float, float]]], what: 
 
 def confusion_figure(counts: np.ndarray, names: Sequence[str], title: str) -> Figure:
     """Subclasses (rows) against clusters (columns), each row as shares of its samples."""
-    figure: Figure = optional('matplotlib.figure').Figure(figsize=(7, 6), layout='constrained')
+    figure: Figure = optional('matplotlib.figure', 'figures').Figure(figsize=(7, 6), layout='constrained')
     ax = figure.subplots()
     image = ax.imshow(counts / np.maximum(counts.sum(1, keepdims=True), 1), cmap='viridis', vmin=0, vmax=1, aspect='auto')
     figure.colorbar(image, label='share of the subclass')
@@ -54,9 +54,9 @@ def confusion_figure(counts: np.ndarray, names: Sequence[str], title: str) -> Fi
 
 def embedding_figure(points: np.ndarray, labels: np.ndarray, names: Sequence[str], title: str) -> Figure:
     """Points, N×2, in the colour of their label."""
-    figure: Figure = optional('matplotlib.figure').Figure(figsize=(7.5, 6), layout='constrained')
+    figure: Figure = optional('matplotlib.figure', 'figures').Figure(figsize=(7.5, 6), layout='constrained')
     ax = figure.subplots()
-    colours = optional('matplotlib').colormaps['tab10' if len(names) <= 10 else 'nipy_spectral'].resampled(len(names))
+    colours = optional('matplotlib', 'figures').colormaps['tab10' if len(names) <= 10 else 'nipy_spectral'].resampled(len(names))
     for label in np.unique(labels):
         chosen = points[labels == label]
         ax.scatter(chosen[:, 0], chosen[:, 1], s=8, color=colours(int(label)), label=_plain(names[label]))

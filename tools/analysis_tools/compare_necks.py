@@ -24,7 +24,7 @@ from mmengine.config import Config
 from fec_mm.apis.cli import run_cli
 from fec_mm.apis.outputs import write_beside
 from fec_mm.errors import UserError
-from fec_mm.visualization.optional import optional
+from fec_mm.optional import optional
 
 TOOLS = Path(__file__).parents[1]
 CONFIGS = TOOLS.parent / 'configs' / 'quickstart'
@@ -146,7 +146,7 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
 
 def draw(rows: Sequence[dict[str, Any]], file: Path) -> None:
     """A panel for each experiment: the mean over the seeds, and each seed as a thin line."""
-    optional('matplotlib')
+    optional('matplotlib', 'figures')
     from matplotlib.figure import Figure
     names = list(dict.fromkeys(row['experiment'] for row in rows))
     figure = Figure(figsize=(4 * len(names), 3.2), layout='constrained')
