@@ -66,7 +66,7 @@ def _norm(x: Tensor, *args: Any, **_: Any) -> int:
 
 
 FVCORE: dict[Any, Callable[..., int]] = {
-    **dict.fromkeys([aten.mm, aten.addmm, aten.bmm, aten.baddbmm, aten.mv, aten.dot], _product),
+    **dict.fromkeys([aten.mm, aten.addmm, aten.addmm_, aten.bmm, aten.baddbmm, aten.mv, aten.dot], _product),
     aten.convolution: _convolution,
     aten._scaled_dot_product_flash_attention_for_cpu: _attention,
     **dict.fromkeys([aten.native_group_norm, aten.native_layer_norm], _norm),

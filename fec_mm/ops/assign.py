@@ -5,17 +5,18 @@ Shapes: G groups (images × regions), N positions, C channels, e heads, M center
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from .regions import is_exporting
+from .regions import ceil_div, is_exporting
 
-# Centers that are compared vector-wise before the winner's block is searched: argmax costs several times an amax.
-BLOCK = 32
+# A tile's positions are a multiple of this: fewer, and odd numbers, make the products slow.
+STEP = 256
 
 
 def tile_size(device: torch.device) -> int:
     """Scores computed at once: as many as a CPU's caches hold; elsewhere enough to fill the device, at 128 MiB."""
-    return 1 << (19 if device.type == 'cpu' else 25)
+    return 1 << (20 if device.type == 'cpu' else 25)
 
 
 def first_largest(score: Tensor) -> Tensor:
@@ -29,11 +30,11 @@ def first_largest(score: Tensor) -> Tensor:
     """
     if score.device.type != 'cpu' or torch.compiler.is_compiling():
         return score.max(2)[1]
-    # On a CPU `max` takes one position at a time as soon as it has to say where; `eq` and `amax` take many.
-    M = score.shape[2]
-    largest = torch.eq(score, score.amax(2, keepdim=True), out=torch.empty_like(score))
-    from_end = torch.arange(M, 0, -1, dtype=score.dtype)[:, None]
-    return (M - largest.mul_(from_end).amax(2)).clamp_(max=M - 1).long()  # the last one where a score is NaN
+    # On a CPU `max` takes one position at a time as soon as it has to say where. Max pooling in channels-last layout, with
+    # positions for channels and centers for rows, takes many.
+    G, e, M, N = score.shape
+    index = F.max_pool2d(score.reshape(G * e, M, 1, N).permute(0, 3, 1, 2), (M, 1), return_indices=True)[1]
+    return index.view(G, e, N)  # the last one where a score is NaN
 
 
 def assign(x: Tensor, queries: Tensor, bias: Tensor) -> Tensor:
@@ -56,43 +57,25 @@ def assign(x: Tensor, queries: Tensor, bias: Tensor) -> Tensor:
 
 def _tiled(x: Tensor, queries: Tensor, bias: Tensor) -> Tensor:
     """`assign` tile by tile."""
-    G, N, C = x.shape
+    G, N = x.shape[:2]
     heads, M = queries.shape[1:3]
-    blocked = M > 4 * BLOCK
-    if blocked:
-        # The bias as one more channel, so that a tile is one matrix product and nothing else.
-        x = torch.cat([x, torch.ones_like(x[..., :1])], -1)
-        queries = torch.cat([queries, bias[..., None]], -1)
-        fill = queries.new_zeros(G, heads, -M % BLOCK, C + 1)
-        fill[..., C] = -float('inf')
-        queries = torch.cat([queries, fill], 2)
-    keys = queries.flatten(1, 2).transpose(1, 2).contiguous()
-    bias = bias.flatten(1)[:, None]
-
-    def best(g: slice, n: slice) -> Tensor:
-        if not blocked:
-            score = torch.baddbmm(bias[g], x[g, n], keys[g])
-            return score.view(*score.shape[:2], heads, M).max(-1)[1]
-        score = torch.bmm(x[g, n], keys[g])
-        score = score.view(*score.shape[:2], heads, -1, BLOCK)
-        block = score.amax(-1).max(-1, keepdim=True)[1]
-        inside = score.gather(3, block[..., None].expand(*block.shape, BLOCK)).squeeze(3).max(-1)[1]
-        return block.squeeze(3) * BLOCK + inside
-
-    tile = tile_size(x.device)
-    row = keys.shape[2]
-    # Written in place: small results kept between large tiles would keep the allocator from using their memory again.
-    index = torch.empty(G, N, heads, dtype=torch.int64, device=x.device)
-    if N * row <= tile:
-        step = max(1, tile // (N * row))
-        for g in range(0, G, step):
-            index[g:g + step] = best(slice(g, g + step), slice(None))
-        return index
-    step = max(1, tile // row)
-    for g in range(G):
+    # The bias as one more channel, so that a tile is one matrix product and nothing else.
+    x = torch.cat([x, torch.ones_like(x[..., :1])], -1).transpose(1, 2)
+    keys = torch.cat([queries, bias[..., None]], -1).flatten(1, 2)
+    row = heads * M
+    tile = tile_size(x.device) // row
+    groups = ceil_div(G, ceil_div(G, max(1, tile // STEP)))
+    step = min(N, max(STEP, tile // groups // STEP * STEP))
+    # Written in place: results kept between large tiles would keep the allocator from using their memory again.
+    scores = x.new_empty(groups * row * step)
+    index = torch.empty(G, heads, N, dtype=torch.int64, device=x.device)
+    for g in range(0, G, groups):
         for n in range(0, N, step):
-            index[g:g + 1, n:n + step] = best(slice(g, g + 1), slice(n, n + step))
-    return index
+            q, k = keys[g:g + groups], x[g:g + groups, :, n:n + step]
+            score = scores[:len(q) * row * k.shape[2]].view(len(q), row, -1)
+            torch.bmm(q, k, out=score)
+            index[g:g + groups, :, n:n + step] = first_largest(score.unflatten(1, (heads, M)))
+    return index.transpose(1, 2).contiguous()
 
 
 # One opaque operator to torch.compile, which would otherwise unroll the tiles and compile anew for every count of them.

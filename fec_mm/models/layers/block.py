@@ -38,27 +38,36 @@ class MLP(nn.Module):
             nn.init.trunc_normal_(layer.weight, std=0.02)
             nn.init.zeros_(layer.bias)
 
-    def forward(self, x: Tensor, scale: Tensor | None = None) -> Tensor:
-        """`scale`, one number per channel, multiplies the output."""
+    def forward(self, x: Tensor, scale: Tensor | None = None, onto: Tensor | None = None) -> Tensor:
+        """The MLP's output.
+
+        Args:
+            scale: multiplies it, one number per channel.
+            onto: a contiguous map that it is added to in place and tile by tile, without gradient.
+        """
         weight: Tensor = self.fc2.weight
         bias: Tensor = self.fc2.bias
         if scale is not None:
             weight, bias = weight * scale[:, None], bias * scale
+        if onto is None:
+            return F.linear(self._hidden(x), weight, bias)
+        tile = max(1, TILE // self.fc1.out_features)
+        for out, rows in zip(onto.view(-1, onto.shape[-1]).split(tile), x.reshape(-1, x.shape[-1]).split(tile)):
+            out.add_(bias).addmm_(self._hidden(rows), weight.t())
+        return onto
 
-        def run(rows: Tensor) -> Tensor:
-            return F.linear(F.gelu(linear(rows, self.fc1.weight, self.fc1.bias)), weight, bias)
-
-        if x.device.type != 'cpu' or torch.is_grad_enabled() or torch.compiler.is_compiling():
-            return run(x)
-        tiles = x.flatten(0, -2).split(max(1, TILE // self.fc1.out_features))
-        return torch.cat([run(rows) for rows in tiles]).view_as(x)
+    def _hidden(self, x: Tensor) -> Tensor:
+        return F.gelu(linear(x, self.fc1.weight, self.fc1.bias))
 
 
 def scaled(branch: nn.Module, x: Tensor, scale: Tensor) -> Tensor:
     """ls ⊙ branch(x), the scale folded into the branch's last projection where its product keeps its precision."""
-    if autocasting(x.device) or scale.dtype in (torch.float16, torch.bfloat16):
-        return branch(x) * scale
-    return branch(x, scale)
+    return branch(x, scale) if foldable(scale) else branch(x) * scale
+
+
+def foldable(scale: Tensor) -> bool:
+    """Whether a projection times a layer scale keeps its precision."""
+    return not autocasting(scale.device) and scale.dtype not in (torch.float16, torch.bfloat16)
 
 
 class ClusterBlock(nn.Module):
@@ -84,4 +93,7 @@ class ClusterBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = x + self.drop_path(scaled(self.mixer, self.norm1(x), self.layer_scale1))
+        alone = not (self.training or torch.is_grad_enabled() or torch.compiler.is_compiling())
+        if x.device.type == 'cpu' and alone and foldable(self.layer_scale2):
+            return self.mlp(self.norm2(x), self.layer_scale2, x.contiguous())
         return x + self.drop_path(scaled(self.mlp, self.norm2(x), self.layer_scale2))
