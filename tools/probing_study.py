@@ -121,7 +121,7 @@ def summary(runs: Runs, pixels: Mapping[str, Mapping[str, Any]]) -> list[list[st
 
 
 def write_summary(work_dir: Path, runs: Runs) -> None:
-    """Write `summary.md`, `summary.json`, and a plot of each score against the layer."""
+    """Write `summary.md`, `summary.json`, and a plot of each score against the layer, the pixels' dashed."""
     from fec_mm.visualization.probe_figures import layer_figure
     pixels = pixel_scores()
     put = AtomicBackend().put
@@ -129,7 +129,8 @@ def write_summary(work_dir: Path, runs: Runs) -> None:
         lines = {f'{model} {grouping}': {layer: over_seeds(results, layer, key) for layer in results[0]['layers']}
                  for (model, grouping), results in runs.items()}
         picture = BytesIO()
-        layer_figure(lines, title).savefig(picture, format='png', dpi=100)
+        floor = {grouping: score(layer, *key)['mean'] for grouping, layer in pixels.items()}
+        layer_figure(lines, title, floor).savefig(picture, format='png', dpi=100)
         put(picture.getvalue(), work_dir / f'{title.replace(" ", "_").lower()}.png')
     plain = [{'model': model, 'superclasses': grouping, 'seeds': [dict(r) for r in results]}
              for (model, grouping), results in runs.items()]

@@ -14,22 +14,26 @@ if TYPE_CHECKING:
 MAX_NAMES = 40  # more do not fit beside a confusion or into a legend
 
 
-def layer_figure(scores: Mapping[str, Mapping[str, tuple[float, float]]], what: str = 'score') -> Figure:
+def layer_figure(scores: Mapping[str, Mapping[str, tuple[float, float]]], what: str = 'score',
+                 without_model: Mapping[str, float] | None = None) -> Figure:
     """Scores against layers, the lines of a group in one panel.
 
     Args:
         scores: mean and standard deviation of each layer, in order, by '<group> <line>'.
         what: the name of the vertical axis.
+        without_model: what a line's task scores without a model, by '<line>': dashed.
     """
     figure: Figure = optional('matplotlib.figure', 'figures').Figure(layout='constrained')
     groups = list(dict.fromkeys(title.split()[0] for title in scores))
     figure.set_size_inches(5 * len(groups), 4)
     titles = {'global': 'all subclasses', 'within': 'within each superclass', 'read_out': 'read-outs'}
     for ax, group in zip(figure.subplots(1, len(groups), sharey=True, squeeze=False)[0], groups):
-        for title, layers in scores.items():
-            if title.split()[0] == group:
-                means, stds = zip(*layers.values())
-                ax.errorbar(range(len(layers)), means, stds, marker='o', capsize=3, label=title.split()[1])
+        own = {title.split()[1]: layers for title, layers in scores.items() if title.split()[0] == group}
+        for line, layers in own.items():
+            means, stds = zip(*layers.values())
+            drawn = ax.errorbar(range(len(layers)), means, stds, marker='o', capsize=3, label=line)
+            if without_model and line in without_model:
+                ax.axhline(without_model[line], color=drawn.lines[0].get_color(), linestyle='--', linewidth=1)
         ax.set_xticks(range(len(layers)), [_plain(name.removeprefix('backbone.')) for name in layers], rotation=30, ha='right')
         ax.set_title(titles.get(group, group))
         ax.grid(alpha=0.3)
