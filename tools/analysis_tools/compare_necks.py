@@ -29,7 +29,7 @@ from fec_mm.optional import optional
 TOOLS = Path(__file__).parents[1]
 CONFIGS = TOOLS.parent / 'configs' / 'quickstart'
 POINTS = 5  # evaluations in a run
-PYRAMIDS: dict[str, dict[str, Any]] = {'FPN': {}, 'ClusterFPN': {'model.neck.type': 'fec_mm.ClusterFPN'}}
+PYRAMIDS: dict[str, dict[str, Any]] = {'FPN': {'model.neck.type': 'FPN'}, 'ClusterFPN': {'model.neck.type': 'fec_mm.ClusterFPN'}}
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def streets(root: str, classes: int) -> Experiment:
         _delete_=True, classes=[str(i) for i in range(classes)], palette=[[i, i, i] for i in range(classes)]))
     return Experiment('segmentation', 'mIoU', 1000, PYRAMIDS, {
         'model.data_preprocessor.seg_pad_val': classes, 'model.decode_head.ignore_index': classes,
-        'model.decode_head.num_classes': classes, 'model.decode_head.loss_decode.class_weight': None,
+        'model.decode_head.num_classes': classes,
         'train_dataloader.dataset': {**data, 'pipeline': [*pipeline, *crop, dict(type='PackSegInputs')]},
         'val_dataloader.dataset': data, 'test_dataloader.dataset': data, 'val_evaluator.ignore_index': classes,
         'test_evaluator.ignore_index': classes,
