@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from mmengine.registry import DefaultScope
 from PIL import Image
 
 from fec_mm.apis import train
@@ -34,6 +36,12 @@ def tool(path: str) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture
+def fresh_scope(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a process of its own, where no training has made its toolbox the default."""
+    monkeypatch.setattr(DefaultScope, '_instance_dict', OrderedDict())
 
 
 @pytest.fixture(scope='module')
@@ -63,6 +71,7 @@ def test_hook_shows_clusters_and_the_film_has_them(watched: tuple[Path, Path], t
         assert (film.n_frames, film.info['duration']) == (2, 200)
 
 
+@pytest.mark.usefixtures('fresh_scope')
 def test_tool_measures_what_the_metric_did(watched: tuple[Path, Path], root: Path, tmp_path: Path) -> None:
     config, work_dir = watched
     logged = last_metrics(work_dir)

@@ -101,9 +101,11 @@ def measure_model(cfg: Config, checkpoint: str | None, metric: ClusterMapMetric,
     Args:
         extra: called with each image and its data sample.
     """
+    from mmengine.registry import DefaultScope
     from mmengine.runner import Runner
     model = seeded_model(cfg, checkpoint)
-    loader = Runner.build_dataloader(cfg.test_dataloader)
+    with DefaultScope.overwrite_default_scope(cfg.default_scope):
+        loader = Runner.build_dataloader(cfg.test_dataloader)
     metric.results.clear()
     with attach_cluster_maps(model):
         for batch in track(loader, description=name):
