@@ -1,4 +1,4 @@
-"""A data set without anything to learn or to measure is an error."""
+"""A data set without anything to learn or to measure is an error, and so is a sample that contradicts itself."""
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -7,13 +7,17 @@ from typing import Any
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from fec_mm.datasets.sample_checks import check_samples
 from fec_mm.errors import UserError
 from fec_mm.registry import HOOKS
 
 
 @HOOKS.register_module()
 class CheckDataHook(Hook):
-    """Refuse a loader without samples, and a training or validation set of detection without one object."""
+    """Refuse a loader without samples, and a set of detection without one object.
+
+    Also has samples checked while they are loaded (`fec_mm.datasets.sample_checks`).
+    """
 
     def before_train(self, runner: Runner) -> None:
         """Check the training data.
@@ -26,6 +30,11 @@ class CheckDataHook(Hook):
     def before_val(self, runner: Runner) -> None:
         """Check the validation data; raises as `before_train`."""
         _check(runner.val_dataloader.dataset)
+
+    def before_test(self, runner: Runner) -> None:
+        """Check the test data, which may have no annotations; raises as `before_train`."""
+        for leaf in leaves(runner.test_dataloader.dataset):
+                check_samples(leaf)
 
 
 def leaves(dataset: Any) -> Iterator[Any]:
@@ -42,6 +51,7 @@ def _check(dataset: Any) -> None:
         where = getattr(leaf, 'ann_file', '') or getattr(leaf, 'data_prefix', '') or type(leaf).__name__
         if len(leaf) == 0:
             raise UserError(f'{where} gives no sample: check the annotations, metainfo.classes, the image folder and filter_cfg')
+        check_samples(leaf)
         if not hasattr(leaf, 'get_data_info') or 'instances' not in leaf.get_data_info(0):
             continue
         if not any(leaf.get_data_info(i)['instances'] for i in range(len(leaf))):

@@ -122,7 +122,7 @@ BAD_CONFIGS = {
     'annotations': ('mmdet', "train_dataloader['dataset']['ann_file'] = 'no.json'\n", 'data/no.json does not exist'),
     'images': ('mmseg', "train_dataloader['dataset']['data_prefix']['img_path'] = 'no'\n", 'data/no does not exist'),
     'other classes': ('mmdet', "train_dataloader['dataset']['metainfo'] = dict(classes=('cat', ))\n",
-                      'data/boxes.json gives no sample to CocoDataset: check the annotations, metainfo.classes'),
+                      'data/boxes.json has no category cat: give metainfo.classes the names that it has, in its order'),
     'no images': ('mmseg', "train_dataloader['dataset']['img_suffix'] = '.jpg'\n", 'gives no sample'),
     'load_from': ('mmpretrain', "load_from = 'none.pth'\n", 'checkpoint none.pth does not exist'),
     'pretrained': ('mmdet', "model['backbone']['init_cfg'] = dict(type='Pretrained', checkpoint='none.pth')\n",
