@@ -78,9 +78,10 @@ def _test(cfg: Config, args: argparse.Namespace, notes: list[str]) -> dict[str, 
     beside = write_beside(args.out) if args.out else None
     if beside and args.out_item == 'pred' and cfg.default_scope != 'mmseg':
         add_dump(runner, cfg.default_scope, str(beside))
-    by_name = args.show_dir or (args.out_item == 'pred' and cfg.default_scope == 'mmseg' and args.out)
-    if by_name:
-        check_distinct(runner.test_loop.dataloader.dataset, by_name)
+    by_name = {'--show-dir': args.show_dir, '--out': cfg.default_scope == 'mmseg' and args.out_item == 'pred' and args.out}
+    for option, folder in by_name.items():
+        if folder:
+            check_distinct(runner.test_loop.dataloader.dataset, f'{option} {folder}')
     with naming_bad_images(runner):
         metrics: dict[str, Any] = runner.test()
     if beside and is_main_process():

@@ -61,7 +61,8 @@ CASES = [
          '…data/boxes.json is empty: write it again', scope='mmdet', damage=written('')),
     NO_JSON,
     Case('Annotations that are a list', 'Those of another format.', "Convert them to COCO's.",
-         '…not supported (correct the config)', scope='mmdet', damage=written('[]')),
+         "…data/boxes.json holds no images, annotations and categories: write it in COCO's format", scope='mmdet',
+         damage=written('[]')),
     Case('Annotations without images', 'Those of another format.', "Convert them to COCO's.",
          "…data/boxes.json has no list 'images': write it in COCO's format", scope='mmdet',
          damage=changed(lambda coco: coco.pop('images'))),
@@ -146,8 +147,14 @@ CASES = [
          scope='mmseg', damage=lambda place: _palette(place), tools=('train', 'test')),
     Case('More classes in the data than in the head', '`num_classes` was not changed with the data.',
          "Set the head's `num_classes` to the number of classes.",
-         '…Target 1 is out of bounds.: a label exceeds the classes of the head: correct num_classes or the labels',
+         '…has 2 classes and head (LinearClsHead) has num_classes=1: correct num_classes or metainfo.classes',
          config="model['head']['num_classes'] = 1\n"),
+    Case('More classes in the annotations than in a detector',
+         '`num_classes` was not changed with the data; mmdet takes the others for background.',
+         'Set `num_classes` of the box head and of the mask head to the number of classes.',
+         '…data/boxes.json has 2 classes and bbox_head (RetinaHead) has num_classes=1: correct num_classes or metainfo.classes',
+         scope='mmdet', damage=changed(lambda coco: coco['categories'].append({'id': 2, 'name': 'circle'})),
+         config="train_dataloader['dataset']['metainfo'] = dict(classes=('square', 'circle'))\n"),
 ]
 
 

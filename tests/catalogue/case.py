@@ -19,7 +19,7 @@ from tests.tools.tiny import make_config
 TASKS = {'mmpretrain': 'classification', 'mmdet': 'detection', 'mmseg': 'segmentation'}
 FIRST = {'mmpretrain': 'classes/left/0.png', 'mmdet': 'images/0.png', 'mmseg': 'images/0.png'}
 # In colour, so that every tool can show it; one epoch; and FEC, which has clusters to show.
-SHORT = "train_cfg['max_epochs'] = 1\nmodel['backbone']['type'] = 'fec_mm.FEC'\n"
+SHORT = "train_cfg['max_epochs'] = 1\ndefault_hooks['checkpoint']['save_best'] = None\nmodel['backbone']['type'] = 'fec_mm.FEC'\n"
 COLOUR = """
 model['backbone']['in_channels'] = 3
 model['data_preprocessor'] = dict(num_classes=2, mean=[127.] * 3, std=[127.] * 3, to_rgb=True)

@@ -154,7 +154,7 @@ def test_missing_config_and_wrong_options(failure: Failure, root: Path, trained:
 BAD_DATA = {
     'empty json': ('mmdet', 'boxes.json', b'', 'data/boxes.json is empty'),
     'no json': ('mmdet', 'boxes.json', b'{"images": [', 'data/boxes.json is not JSON'),
-    'a list': ('mmdet', 'boxes.json', b'[]', 'annotation file format'),
+    'a list': ('mmdet', 'boxes.json', b'[]', 'data/boxes.json holds no images, annotations and categories'),
     'no image listed': ('mmdet', 'boxes.json', b'{"images": [], "annotations": [], "categories": []}',
                         'data/boxes.json gives no sample'),
     'broken image': ('mmpretrain', 'classes/left/0.png', b'no image', 'classes/left/0.png is not a readable image'),

@@ -8,6 +8,7 @@ classifier of this project, and with `init_cfg=dict(type='Pretrained', checkpoin
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -40,7 +41,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     except (OSError, RuntimeError) as error:
         raise UserError(f'{args.dst}: cannot be written ({error}); choose another file or make room') from error
     finally:
-        beside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
     head = 'with' if 'head.fc.weight' in converted.state_dict else 'without'
     print(f'{converted.model}, {len(converted.state_dict)} tensors, {head} classifier head -> {args.dst}')
     if converted.left_out:
