@@ -33,7 +33,8 @@ def check_when_mmdet_loads() -> None:
             try:
                 super().__init__(annotation_file)
             except AssertionError as error:
-                raise UserError(f"{annotation_file} holds no images, annotations and categories: write it in COCO's format") from error
+                raise UserError(f'{annotation_file} holds no images, annotations and categories: '
+                                "write it in COCO's format") from error
 
         def createIndex(self) -> None:
             check_coco(self.dataset, self.path)

@@ -24,7 +24,7 @@ def entry(case: Case) -> str:
     """A case, for a reader."""
     tools = ', '.join(case.tools)
     if case.handled:
-        return f'**{case.name}** ({tools})\n: {case.cause} *Handled:* {case.handled}\n'
+        return f'**{case.name}** ({tools})\n\n{case.cause} *Handled:* {case.handled}\n'
     return f'**{case.name}** ({tools})\n\n```text\n{case.says}\n```\n\n{case.cause} *Cure:* {case.cure}\n'
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
@@ -45,6 +45,7 @@ def test_no_part_of_the_text_fills_the_mask(mask: np.ndarray, data: Any) -> None
     assert sum(run_lengths(text[:data.draw(st.integers(0, len(text) - 1))]) or []) < mask.size
 
 
+@settings(max_examples=40)
 @given(st.text(max_size=40))
 def test_any_text_is_survived(text: str) -> None:
     found = run_lengths(text)
@@ -63,9 +64,9 @@ def test_good_masks() -> None:
         check_coco(content(segmentation=mask), 'a.json')
 
 
-@pytest.mark.parametrize('mask', [{}, {'size': [6, 8]}, {'size': [8, 6], 'counts': [48]},
-                                  {'size': [6, 8], 'counts': [60, -12]},
-                                  {'size': [6, 8], 'counts': [47]}, {'size': [6, 8], 'counts': 3}, {'size': [6, 8], 'counts': ''}])
+@pytest.mark.parametrize('mask', [
+    {}, {'size': [6, 8]}, {'size': [8, 6], 'counts': [48]}, {'size': [6, 8], 'counts': [60, -12]},
+    {'size': [6, 8], 'counts': [47]}, {'size': [6, 8], 'counts': 3}, {'size': [6, 8], 'counts': ''}])
 def test_bad_masks(mask: Any) -> None:
     with pytest.raises(UserError, match=r'^a\.json: annotation 5 has'):
         check_coco(content(segmentation=mask), 'a.json')

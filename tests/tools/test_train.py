@@ -156,7 +156,7 @@ BAD_DATA = {
     'no json': ('mmdet', 'boxes.json', b'{"images": [', 'data/boxes.json is not JSON'),
     'a list': ('mmdet', 'boxes.json', b'[]', 'data/boxes.json holds no images, annotations and categories'),
     'no image listed': ('mmdet', 'boxes.json', b'{"images": [], "annotations": [], "categories": []}',
-                        'data/boxes.json gives no sample'),
+                        'data/boxes.json has no category square'),
     'broken image': ('mmpretrain', 'classes/left/0.png', b'no image', 'classes/left/0.png is not a readable image'),
     'cut label map': ('mmseg', 'maps/3.png', 60, 'data/maps/3.png is not a readable image'),
     'no label map': ('mmseg', 'maps/3.png', None, 'data/maps/3.png does not exist'),
