@@ -4,6 +4,7 @@ from __future__ import annotations
 import zipfile
 from pathlib import Path
 from pickle import UnpicklingError
+from typing import Any
 
 import torch
 
@@ -33,7 +34,7 @@ def check_checkpoint(path: str) -> None:
                     raise damaged
         content = torch.load(file, map_location='cpu', weights_only=True, mmap=zipped or None)
     except UnpicklingError as error:
-        if zipped:
+        if zipped or 'Unsupported global' in str(error) or 'Unsupported class' in str(error):
             what = str(error).split('WeightsUnpickler error: ')[-1].split('. Please use')[0].split('Check the doc')[0]
             raise UserError(f'checkpoint {path} holds more than weights and is not loaded: {what.strip()}') from error
         raise damaged from error
@@ -41,6 +42,14 @@ def check_checkpoint(path: str) -> None:
         raise damaged from error
     if not isinstance(content, dict):
         raise UserError(f'checkpoint {path} holds a {type(content).__name__} and no state_dict: use another one')
+
+
+def check_pretrained_parts(node: Any) -> None:
+    """Check the checkpoints that the `init_cfg`s of a model's config name; raises as `check_checkpoint`."""
+    if isinstance(node, dict) and node.get('type') == 'Pretrained':
+        check_checkpoint(node['checkpoint'])
+    for child in node.values() if isinstance(node, dict) else node if isinstance(node, (list, tuple)) else ():
+        check_pretrained_parts(child)
 
 
 def last_checkpoint(work_dir: str) -> str | None:

@@ -26,10 +26,11 @@ DATA_HINTS = {
 MISFITS = (
     (r'mat1 and mat2 shapes cannot be multiplied.*|expected input\[.*?\] to have \d+ channels.*|running_mean should .*',
      'does not fit what comes before it: compare in_channels, out_channels, out_indices and num_classes in the config'),
+    (r'takes images of at least .*', 'that is what Resize and pad_size_divisor of the config leave of them'),
     (r'Target -?\d+ is out of bounds.*', 'a label exceeds the classes of the head: correct num_classes or the labels'),
 )
 # Functions under which a deliberate exception is about the config: builders of the registries, hooks before the start.
-SETTING_UP = re.compile(r'build_\w*from_cfg|from_cfg|before_\w+|import_from_location')
+SETTING_UP = re.compile(r'build_\w*from_cfg|from_cfg|build_dataloader|before_\w+|import_from_location')
 
 
 def explain(error: BaseException) -> str | None:
@@ -133,7 +134,7 @@ def _bad_json(error: BaseException) -> str | None:
 
 
 def _bad_path(error: BaseException) -> str | None:
-    if not isinstance(error, (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError)):
+    if not isinstance(error, (FileNotFoundError, FileExistsError, NotADirectoryError, IsADirectoryError, PermissionError)):
         return None
     text = _message(error)
     path = str(error.filename or '') or next(iter(re.findall(r"'([^']+)'", text)), '')
@@ -175,6 +176,9 @@ def _bad_image(error: BaseException) -> str | None:
 def _misfit(error: BaseException) -> str | None:
     if not isinstance(error, (RuntimeError, IndexError, ValueError)):
         return None
+    normalising = re.search('preprocessor', module_path(error), re.IGNORECASE)
+    if normalising and 'must match the size of tensor' in _message(error):
+        return f'{module_path(error)}: {_message(error)}: give mean and std one number, or one for each channel'
     for pattern, advice in MISFITS:
         match = re.search(pattern, _message(error))
         where = module_path(error) if match else ''

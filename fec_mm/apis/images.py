@@ -30,6 +30,10 @@ def naming_bad_images(runner: Any) -> Iterator[None]:
         yield
     except Exception as error:
         text = ''.join(traceback.format_exception(type(error), error, error.__traceback__))
+        if 'cv2.error' in text and re.search(r'imresize|imrescale', text):
+            image, (width, height) = most_elongated(runner)
+            raise UserError(f'{image}, the most elongated image, has {width}×{height} pixels, and resizing leaves none: '
+                            'leave it out, or correct scale and keep_ratio in the config') from error
         path = find_unreadable(runner) if re.search(r'loading\.py|imfrombytes|[/\\]PIL[/\\]', text) else None
         if path is None:
             raise
@@ -38,14 +42,25 @@ def naming_bad_images(runner: Any) -> Iterator[None]:
 
 def find_unreadable(runner: Any) -> str | None:
     """The first image or label map of the runner's loaders that cannot be decoded, if any."""
+    return next((str(path) for pair in _files(runner) for path in pair if path is not None and not readable(path)), None)
+
+
+def most_elongated(runner: Any) -> tuple[str, tuple[int, int]]:
+    """The image of the runner's loaders whose sides differ most, and its width and height."""
+    found: dict[str, tuple[int, int]] = {}
+    for path in (path for path, _ in _files(runner) if path is not None and readable(path)):
+        with Image.open(path) as image:
+            found[path] = image.size
+    return max(found.items(), key=lambda item: max(item[1]) / min(item[1]))
+
+
+def _files(runner: Any) -> Iterator[tuple[str | None, str | None]]:
+    """Image and label map of every sample of the runner's loaders."""
     for loop in (runner._train_loop, runner._val_loop, runner._test_loop):
         for dataset in leaves(loop.dataloader.dataset) if hasattr(loop, 'dataloader') else ():
             for i in range(len(dataset)):
                 info = dataset.get_data_info(i)
-                for path in (info.get('img_path'), info.get('seg_map_path')):
-                    if path is not None and not readable(path):
-                        return str(path)
-    return None
+                yield info.get('img_path'), info.get('seg_map_path')
 
 
 def readable(path: str) -> bool:

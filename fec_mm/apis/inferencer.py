@@ -14,6 +14,7 @@ from fec_mm.errors import UserError
 
 from .images import readable
 from .models import get_config, get_model
+from .outputs import PAINTERS
 
 SCOPES = {'classification': 'mmpretrain', 'detection': 'mmdet', 'segmentation': 'mmseg'}
 SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.pgm', '.png', '.ppm', '.tif', '.tiff', '.webp')
@@ -42,6 +43,8 @@ class FECInferencer:
         if cfg.default_scope != SCOPES[task]:
             other = next((t for t, scope in SCOPES.items() if scope == cfg.default_scope), cfg.default_scope)
             raise UserError(f"{cfg.filename or 'the config'} is for {other}: use it as such, or choose of list_models('{task}')")
+        if not cfg.get('visualizer'):
+            cfg.visualizer = dict(type=PAINTERS[cfg.default_scope][3])
         built = get_model(cfg, weights, device)
         with DefaultScope.overwrite_default_scope(cfg.default_scope):
             self.inferencer = _inferencer(task, built, device)
@@ -94,6 +97,11 @@ def _inferencer(task: str, model: Any, device: str | None) -> Any:
 def _images(item: Image) -> list[str | np.ndarray]:
     """An array, a file, or the images of a folder by name."""
     if isinstance(item, np.ndarray):
+        if item.ndim != 3 or item.shape[2] != 3 or not item.size or item.dtype.kind not in 'uif':
+            raise UserError(f'an array of shape {item.shape} and type {item.dtype} is no image: '
+                            'give H×W×3 numbers from 0 to 255, BGR')
+        if not np.isfinite(item).all():
+            raise UserError(f'an array of shape {item.shape} has values that are not finite: clean it first')
         return [item]
     path = Path(item)
     if path.is_dir():

@@ -115,6 +115,9 @@ def seeded_model(cfg: Config, checkpoint: str | None) -> Any:
     from mmengine.logging import MMLogger
     from mmengine.runner import set_random_seed
     set_random_seed((cfg.get('randomness') or {}).get('seed') or 0)
+    if checkpoint is None:
+        from .checkpoints import check_pretrained_parts
+        check_pretrained_parts(cfg.model)
     model = get_model(cfg, checkpoint)
     if not hasattr(model, 'backbone'):
         raise UserError(f'{cfg.filename}: {type(model).__name__} has no backbone to look into')

@@ -7,6 +7,7 @@ from typing import Any
 
 from mmengine.config import Config
 
+from fec_mm.engine.check_data_hook import leaves
 from fec_mm.errors import UserError
 
 # Hook, its switch, its folder argument (mmseg paints into the visualizer's folder), and the visualizer it needs.
@@ -32,8 +33,25 @@ def check_out(out: str | None, item: str, scope: str) -> None:
         raise UserError(f'--out {out}: metrics are written as .json, .yaml or .pkl')
     if item == 'pred' and scope != 'mmseg' and suffix not in ('.pkl', '.pickle'):
         raise UserError(f'--out {out}: predictions are written as .pkl')
+    if Path(out).is_dir() and (item == 'metrics' or scope != 'mmseg'):
+        raise UserError(f'--out {out} is a folder: give the name of a file')
     if item == 'pred' and scope == 'mmseg' and (suffix or Path(out).is_file()):
         raise UserError(f'--out {out}: the label maps of mmseg need a folder')
+
+
+def check_distinct(dataset: Any, option: str) -> None:
+    """Refuse images that the toolboxes would write under one name, which is that of the file without its folder.
+
+    Raises:
+        UserError: naming two of them.
+    """
+    seen: dict[str, str] = {}
+    for leaf in leaves(dataset):
+        for path in (leaf.get_data_info(i).get('img_path') for i in range(len(leaf))):
+            other = seen.setdefault(Path(path).name, path) if path else path
+            if other != path:
+                raise UserError(f'{option}: {other} and {path} would both be written as {Path(path).name}: '
+                                'give them different names')
 
 
 def write_beside(out: str) -> Path:

@@ -66,17 +66,22 @@ def _test(cfg: Config, args: argparse.Namespace, notes: list[str]) -> dict[str, 
     """Build the runner, run it, write what `--out` asks for; on return nothing refers to the runner."""
     from mmengine.dist import is_main_process
 
-    from fec_mm.engine import StrictLoadHook
+    from fec_mm.engine import CheckDataHook, StrictLoadHook
 
     from .config import build_runner, log_notes
     from .images import naming_bad_images
-    from .outputs import add_dump, write_beside
+    from .outputs import add_dump, check_distinct, write_beside
     runner = build_runner(cfg)
     log_notes(notes)
+    runner.register_hook(CheckDataHook())
     runner.register_hook(StrictLoadHook(args.checkpoint))
     beside = write_beside(args.out) if args.out else None
     if beside and args.out_item == 'pred' and cfg.default_scope != 'mmseg':
         add_dump(runner, cfg.default_scope, str(beside))
+    by_name = {'--show-dir': args.show_dir, '--out': cfg.default_scope == 'mmseg' and args.out_item == 'pred' and args.out}
+    for option, folder in by_name.items():
+        if folder:
+            check_distinct(runner.test_loop.dataloader.dataset, f'{option} {folder}')
     with naming_bad_images(runner):
         metrics: dict[str, Any] = runner.test()
     if beside and is_main_process():

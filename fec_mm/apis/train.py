@@ -2,8 +2,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -38,6 +38,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     from .config import load_config, set_loader_defaults
     cfg = load_config(args, needed=('model', 'train_dataloader', 'train_cfg', 'optim_wrapper'))
+    _check_lengths(cfg)
     _merge_args(cfg, args)
     set_loader_defaults(cfg)
     source = _check_source(cfg)
@@ -58,8 +59,23 @@ def _train(cfg: Config, resumed: str | None, notes: list[str]) -> None:
     if resumed:
         runner.register_hook(StrictLoadHook(resumed))
         runner.register_hook(EpochLengthHook())
+    elif cfg.get('load_from'):
+        runner.register_hook(StrictLoadHook(cfg.load_from, partly=True))
     with naming_bad_images(runner):
         runner.train()
+
+
+def _check_lengths(cfg: Config) -> None:
+    """Refuse a loop of no steps, and one that would divide by zero after its first epoch.
+
+    Raises:
+        UserError: naming the setting.
+    """
+    from fec_mm.errors import UserError
+    for key in ('max_epochs', 'max_iters', 'val_interval'):
+        value = cfg.train_cfg.get(key)
+        if value is not None and not value >= 1:
+            raise UserError(f'train_cfg.{key}={value} in {cfg.filename}: give at least 1')
 
 
 def _merge_args(cfg: Config, args: argparse.Namespace) -> None:
@@ -95,18 +111,9 @@ def _check_source(cfg: Config) -> str | None:
     Raises:
         UserError: one of them cannot be read.
     """
-    from .checkpoints import check_checkpoint, last_checkpoint
-    for path in _pretrained(cfg.model):
-        check_checkpoint(path)
+    from .checkpoints import check_checkpoint, check_pretrained_parts, last_checkpoint
+    check_pretrained_parts(cfg.model)
     if cfg.get('load_from'):
         check_checkpoint(cfg.load_from)
         return str(cfg.load_from)
     return last_checkpoint(cfg.work_dir) if cfg.get('resume') else None
-
-
-def _pretrained(node: Any) -> Iterator[str]:
-    """The checkpoints that the `init_cfg`s of a model's config name."""
-    if isinstance(node, dict) and node.get('type') == 'Pretrained':
-        yield node['checkpoint']
-    for child in node.values() if isinstance(node, dict) else node if isinstance(node, (list, tuple)) else ():
-        yield from _pretrained(child)

@@ -1,19 +1,28 @@
-"""A data set without anything to learn or to measure is an error."""
+"""A data set without anything to learn or to measure is an error, and so is a sample that contradicts itself."""
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
+from torch import nn
 
+from fec_mm.datasets.sample_checks import check_samples
 from fec_mm.errors import UserError
 from fec_mm.registry import HOOKS
+
+# Heads that predict the classes of the data set; auxiliary ones, and those of proposals, predict something else.
+HEADS = re.compile(r'(?:^|\.)(?:head|decode_head|bbox_head|mask_head)(?:\.\d+)?$')
 
 
 @HOOKS.register_module()
 class CheckDataHook(Hook):
-    """Refuse a loader without samples, and a training or validation set of detection without one object."""
+    """Refuse a loader without samples, and a set of detection without one object, and more classes than the heads have.
+
+    Also has samples checked while they are loaded (`fec_mm.datasets.sample_checks`).
+    """
 
     def before_train(self, runner: Runner) -> None:
         """Check the training data.
@@ -22,10 +31,17 @@ class CheckDataHook(Hook):
             UserError: naming the annotation file.
         """
         _check(runner.train_dataloader.dataset)
+        for leaf in leaves(runner.train_dataloader.dataset):
+            _check_classes(leaf, runner.model)
 
     def before_val(self, runner: Runner) -> None:
         """Check the validation data; raises as `before_train`."""
         _check(runner.val_dataloader.dataset)
+
+    def before_test(self, runner: Runner) -> None:
+        """Check the test data, which may have no annotations; raises as `before_train`."""
+        for leaf in leaves(runner.test_dataloader.dataset):
+                check_samples(leaf)
 
 
 def leaves(dataset: Any) -> Iterator[Any]:
@@ -39,11 +55,31 @@ def leaves(dataset: Any) -> Iterator[Any]:
 
 def _check(dataset: Any) -> None:
     for leaf in leaves(dataset):
-        where = getattr(leaf, 'ann_file', '') or getattr(leaf, 'data_prefix', '') or type(leaf).__name__
+        where = _where(leaf)
         if len(leaf) == 0:
             raise UserError(f'{where} gives no sample: check the annotations, metainfo.classes, the image folder and filter_cfg')
+        check_samples(leaf)
         if not hasattr(leaf, 'get_data_info') or 'instances' not in leaf.get_data_info(0):
             continue
         if not any(leaf.get_data_info(i)['instances'] for i in range(len(leaf))):
             raise UserError(f'{where} lists {len(leaf)} images and no object of the classes: '
                             'check the annotations and metainfo.classes')
+
+
+def _where(leaf: Any) -> str:
+    return str(getattr(leaf, 'ann_file', '') or getattr(leaf, 'data_prefix', '') or type(leaf).__name__)
+
+
+def _check_classes(leaf: Any, model: nn.Module) -> None:
+    """Detectors take a label beyond their classes for background, and a GPU says "device-side assert triggered"."""
+    meta = getattr(leaf, 'metainfo', {})
+    classes = meta.get('classes') or ()
+    if 'thing_classes' in meta:  # panoptic: a head for things alone
+        return
+    for name, module in model.named_modules():
+        count = getattr(module, 'num_classes', None)
+        if not HEADS.search(name) or not isinstance(count, int) or getattr(module, 'class_agnostic', False):
+            continue
+        if count < len(classes):
+            raise UserError(f'{_where(leaf)} has {len(classes)} classes and {name} ({type(module).__name__}) has '
+                            f'num_classes={count}: correct num_classes or metainfo.classes')

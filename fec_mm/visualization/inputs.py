@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 from mmengine.config import Config
@@ -52,7 +53,7 @@ class TestPipeline:
             packed: dict[str, Any] = self.transform(dict(img_path=path, img_id=0))
         except FileNotFoundError as error:
             raise UnreadableImage(f'image {path} does not exist: correct the path') from error
-        except (OSError, ValueError, AssertionError) as error:
+        except (OSError, ValueError, AssertionError, cv2.error) as error:
             # mmcv's LoadImageFromFile asserts that OpenCV could decode the file; other assertions are not about it.
             if isinstance(error, AssertionError) and 'failed to load image' not in str(error):
                 raise

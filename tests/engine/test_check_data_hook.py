@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from mmengine.dataset import BaseDataset, ConcatDataset, RepeatDataset
+from torch import nn
 
 from fec_mm.engine import CheckDataHook
 from fec_mm.errors import UserError
@@ -24,7 +25,7 @@ class Data(BaseDataset):
 
 def runner(dataset: Any) -> Any:
     loader = SimpleNamespace(dataset=dataset)
-    return SimpleNamespace(train_dataloader=loader, val_dataloader=loader)
+    return SimpleNamespace(model=nn.Module(), train_dataloader=loader, val_dataloader=loader)
 
 
 FULL = Data([{'instances': []}, {'instances': [{'bbox': 0}]}])
@@ -44,3 +45,20 @@ def test_refuses_none(when: str) -> None:
             getattr(CheckDataHook(), when)(runner(dataset))
     with pytest.raises(UserError, match=r'none\.txt gives no sample'):
         getattr(CheckDataHook(), when)(runner(Data([], 'none.txt')))
+
+
+@pytest.mark.parametrize(('name', 'count', 'fits'), [
+    ('head', 2, True), ('head', 3, True), ('head', 1, False), ('mask_head', 1, False), ('rpn_head', 1, True),
+    ('auxiliary_head', 1, True)])
+def test_heads_have_the_classes_of_the_data(name: str, count: int, fits: bool) -> None:
+    head = nn.Identity()
+    head.num_classes = count
+    data = Data([{'gt_label': 1}])
+    data._metainfo = {'classes': ('a', 'b')}
+    run = runner(RepeatDataset(data, 2))
+    run.model = nn.ModuleDict({name: head})
+    if fits:
+        CheckDataHook().before_train(run)
+        return
+    with pytest.raises(UserError, match=rf'a\.json has 2 classes and {name} \(Identity\) has num_classes=1: correct'):
+        CheckDataHook().before_train(run)

@@ -8,7 +8,9 @@ classifier of this project, and with `init_cfg=dict(type='Pretrained', checkpoin
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -18,15 +20,15 @@ from fec_mm.errors import UserError
 from fec_mm.models.released import convert, read_released
 
 
-def parse_args() -> argparse.Namespace:
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Convert a checkpoint of the authors of FEC or Context Cluster')
     parser.add_argument('src', type=Path, help="the authors' checkpoint")
     parser.add_argument('dst', type=Path, help='the file to write')
-    return parser.parse_args()
+    return parser.parse_args(argv)
 
 
-def main() -> None:
-    args = parse_args()
+def main(argv: Sequence[str] | None = None) -> None:
+    args = parse_args(argv)
     try:
         converted = convert(read_released(args.src))
     except ValueError as error:
@@ -39,7 +41,8 @@ def main() -> None:
     except (OSError, RuntimeError) as error:
         raise UserError(f'{args.dst}: cannot be written ({error}); choose another file or make room') from error
     finally:
-        beside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
     head = 'with' if 'head.fc.weight' in converted.state_dict else 'without'
     print(f'{converted.model}, {len(converted.state_dict)} tensors, {head} classifier head -> {args.dst}')
     if converted.left_out:

@@ -1,0 +1,165 @@
+"""Annotations: of detection in COCO's format, of segmentation in label maps."""
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from PIL import Image
+
+from .case import Case, Place
+
+AGAIN = 'Export the annotations again.'
+MASKS = """
+for step in train_pipeline:
+    if step['type'] == 'LoadAnnotations':
+        step['with_mask'] = True
+"""
+
+
+def written(text: str) -> Callable[[Place], object]:
+    return lambda place: (place.data / 'boxes.json').write_text(text)
+
+
+def changed(change: Callable[[dict], object]) -> Callable[[Place], object]:
+    return lambda place: place.boxes(change)
+
+
+def first(**values: object) -> Callable[[Place], object]:
+    """Change the first annotation."""
+    return changed(lambda coco: coco['annotations'][0].update(values))
+
+
+def boxes_left(place: Place, left: int) -> None:
+    assert f'boxes.json: {4 - left} of 4 boxes are empty or outside of their image and are left out' in place.log()
+
+
+def label_map(make: Callable[[np.ndarray], np.ndarray]) -> Callable[[Place], object]:
+    """Replace the first label map."""
+    def damage(place: Place) -> None:
+        path = place.data / 'maps/0.png'
+        Image.fromarray(make(np.asarray(Image.open(path)))).save(path)
+    return damage
+
+
+def extra_image(place: Place) -> None:
+    Image.new('RGB', (64, 64)).save(place.data / 'images/of_no_annotation.png')
+
+
+def with_label(labels: np.ndarray, label: int) -> np.ndarray:
+    labels = labels.copy()
+    labels[3, 4] = label
+    return labels
+
+
+NO_JSON = Case('Annotations that are no JSON', 'The file was cut, or edited by hand.', AGAIN,
+               '…data/boxes.json is not JSON (…): write it again', scope='mmdet', damage=written('{"images": ['))
+CASES = [
+    Case('A missing annotation file', 'A wrong path.', 'Correct `ann_file`, which is relative to `data_root`.',
+         '…data/boxes.json does not exist: correct the path', scope='mmdet',
+         damage=lambda place: (place.data / 'boxes.json').unlink(), tools=('train', 'test')),
+    Case('An empty annotation file', 'The disk was full when it was written.', AGAIN,
+         '…data/boxes.json is empty: write it again', scope='mmdet', damage=written('')),
+    NO_JSON,
+    Case('Annotations that are a list', 'Those of another format.', "Convert them to COCO's.",
+         "…data/boxes.json holds no images, annotations and categories: write it in COCO's format", scope='mmdet',
+         damage=written('[]')),
+    Case('Annotations without images', 'Those of another format.', "Convert them to COCO's.",
+         "…data/boxes.json has no list 'images': write it in COCO's format", scope='mmdet',
+         damage=changed(lambda coco: coco.pop('images'))),
+    Case('An annotation without a box', 'A keypoint or a caption, or another format.', "Convert them to COCO's.",
+         "…data/boxes.json: entry 0 of 'annotations' has no 'bbox': write it in COCO's format", scope='mmdet',
+         damage=changed(lambda coco: coco['annotations'][0].pop('bbox'))),
+    Case('An annotation of an unknown category', 'A class was removed from `categories`, or numbers start at 0 and at 1.',
+         'Correct `category_id`, or list the category. (mmdet passes over such annotations.)',
+         '…data/boxes.json: annotation 1 has category 7, which the file does not list: add the category or drop it',
+         scope='mmdet', damage=first(category_id=7), tools=('train', 'test')),
+    Case('An annotation of an unknown image', 'The image was removed from `images`.', 'Drop the annotation, or list the image.',
+         '…data/boxes.json: annotation 1 is of image 99, which the file does not list: add the image or drop it', scope='mmdet',
+         damage=first(image_id=99)),
+    Case('A class that the annotations do not have',
+         'A misspelt name: mmdet numbers the categories that it finds, so that all behind a missing one would have the name '
+         'of another.', 'Give `metainfo.classes` the names in `categories`, in their order.',
+         '…data/boxes.json has no category circle: give metainfo.classes the names that it has, in its order', scope='mmdet',
+         config="train_dataloader['dataset']['metainfo'] = dict(classes=('circle', 'square'))\n"),
+    Case('Classes in another order than the categories',
+         'mmdet numbers them as the annotations do, whatever `metainfo.classes` says.',
+         'Give `metainfo.classes` the order of `categories`.',
+         '…data/boxes.json has the categories in the order square, circle: give metainfo.classes the names that it has, in '
+         'its order', scope='mmdet', damage=changed(lambda coco: coco['categories'].append({'id': 2, 'name': 'circle'})),
+         config="train_dataloader['dataset']['metainfo'] = dict(classes=('circle', 'square'))\n"),
+    Case('A listed image without a file', 'The file was moved or not downloaded.',
+         'Get the file, or take the image out of the annotations.', '…data/images/0.png does not exist: correct the path',
+         scope='mmdet', damage=lambda place: place.image.unlink(), tools=('train', 'test')),
+    Case('A file that is not listed', 'More images in the folder than in the annotations.', handled='It is not used.',
+         scope='mmdet', damage=extra_image, check=lambda place: None),
+    Case('A box outside of its image', 'Boxes of another size of the image, or x and y swapped.',
+         handled='It is left out, and a warning counts such boxes.', scope='mmdet', damage=first(bbox=[100, 100, 9, 9]),
+         check=lambda place: boxes_left(place, 3)),
+    Case('A box of zero size', 'A click instead of a drag.', handled='It is left out, and a warning counts such boxes.',
+         scope='mmdet', damage=first(bbox=[10, 10, 0, 5], area=0), check=lambda place: boxes_left(place, 3)),
+    Case('A box that is no box', 'A division by zero before, or corners in another form.', 'Write `[x, y, width, height]`.',
+         '…data/boxes.json: annotation 1 has the box [nan, 0, 5, 5]: a box is [x, y, width, height], finite numbers',
+         scope='mmdet', damage=first(bbox=[float('nan'), 0, 5, 5])),
+    Case('No object at all', 'Annotations of another task, or a subset without any.',
+         'Correct `ann_file` or `metainfo.classes`.',
+         '…data/boxes.json lists 4 images and no object of the classes: check the annotations and metainfo.classes',
+         scope='mmdet', damage=changed(lambda coco: coco['annotations'].clear()),
+         config="train_dataloader['dataset']['filter_cfg'] = None\n"),
+    Case('Truncated run lengths', 'The mask was cut; pycocotools would fill it with whatever is in memory.', AGAIN,
+         '…data/boxes.json: annotation 1 has run lengths that do not fill its mask of [64, 64] pixels: write it again',
+         scope='mmdet', damage=first(segmentation={'size': [64, 64], 'counts': [100, 50]}), config=MASKS,
+         tools=('train', 'test')),
+    Case('Run lengths that are no run lengths', 'Bytes were decoded in another way than COCO does.', AGAIN,
+         '…data/boxes.json: annotation 1 has run lengths that do not fill its mask of [64, 64] pixels: write it again',
+         scope='mmdet', damage=first(segmentation={'size': [64, 64], 'counts': 'hello, world'}), config=MASKS),
+    Case('Run lengths of another size', 'The image was resized, or height and width are swapped.', AGAIN,
+         '…data/boxes.json: annotation 1 has a mask of [32, 128] pixels, and its image has [64, 64]: write it again',
+         scope='mmdet', damage=first(segmentation={'size': [32, 128], 'counts': [4096]}), config=MASKS),
+    Case('A polygon of two points', 'A click too few.', handled='Training ignores the object.', scope='mmdet',
+         damage=first(segmentation=[[1, 1, 9, 9]])),
+    Case('Every image filtered out', '`filter_cfg`, `metainfo.classes` or the suffix of the images leaves none.',
+         'Correct them; in mmseg, `img_suffix` and `seg_map_suffix`.',
+         '…gives no sample to BaseSegDataset: check the annotations, metainfo.classes, the image folder and filter_cfg',
+         scope='mmseg', config="train_dataloader['dataset']['img_suffix'] = '.jpg'\n"),
+    Case('A missing label map', 'Another name than that of the image, or another `seg_map_suffix`.', 'Correct the names.',
+         '…data/maps/0.png does not exist: correct the path', scope='mmseg',
+         damage=lambda place: (place.data / 'maps/0.png').unlink()),
+    Case('A truncated label map', 'A download or a copy stopped in the middle.', 'Copy or download the file again.',
+         '…data/maps/0.png is not a readable image: replace it', scope='mmseg', tools=('train', 'test'),
+         damage=lambda place: (place.data / 'maps/0.png').write_bytes((place.data / 'maps/0.png').read_bytes()[:60])),
+    Case('A label map with a class out of range', 'Labels start at 1, or are colours, or belong to another list of classes.',
+         'Correct the labels, `metainfo.classes` and `num_classes`; `reduce_zero_label=True` for labels that start at 1.',
+         '…data/maps/0.png has the label 7, and the classes are 0 to 1 (255 is ignored): correct the labels or '
+         'metainfo.classes', scope='mmseg', damage=label_map(lambda labels: with_label(labels, 7)), tools=('train', 'test')),
+    Case('A 16-bit label map with a class out of range', 'Instance numbers, as in Cityscapes; mmseg keeps their lower 8 bits.',
+         'Write label maps of 8 bits.',
+         '…data/maps/0.png has the label 257, and the classes are 0 to 1 (255 is ignored): correct the labels or '
+         'metainfo.classes', scope='mmseg', damage=label_map(lambda labels: with_label(labels.astype(np.uint16), 257)),
+         tools=('train', 'test')),
+    Case('A label map of another size', 'Made of a resized copy of the image.', 'Make it of the image, without interpolation.',
+         '…data/maps/0.png has 32×64 pixels and its image 64×64: make the label map of this image', scope='mmseg',
+         damage=label_map(lambda labels: labels[:, ::2]), tools=('train', 'test')),
+    Case('A label map of three channels', 'Colours instead of class numbers.',
+         'Convert colours to numbers: a PNG with a palette has both.',
+         '…data/maps/0.png has 3 channels: a label map has one, of class numbers', scope='mmseg',
+         damage=label_map(lambda labels: np.stack([labels] * 3, -1)), tools=('train', 'test')),
+    Case('A label map with a palette', 'PASCAL VOC and many tools write such.', handled='Its indices are the classes.',
+         scope='mmseg', damage=lambda place: _palette(place), tools=('train', 'test')),
+    Case('More classes in the data than in the head', '`num_classes` was not changed with the data.',
+         "Set the head's `num_classes` to the number of classes.",
+         '…has 2 classes and head (LinearClsHead) has num_classes=1: correct num_classes or metainfo.classes',
+         config="model['head']['num_classes'] = 1\n"),
+    Case('More classes in the annotations than in a detector',
+         '`num_classes` was not changed with the data; mmdet takes the others for background.',
+         'Set `num_classes` of the box head and of the mask head to the number of classes.',
+         '…data/boxes.json has 2 classes and bbox_head (RetinaHead) has num_classes=1: correct num_classes or metainfo.classes',
+         scope='mmdet', damage=changed(lambda coco: coco['categories'].append({'id': 2, 'name': 'circle'})),
+         config="train_dataloader['dataset']['metainfo'] = dict(classes=('square', 'circle'))\n"),
+]
+
+
+def _palette(place: Place) -> None:
+    path = place.data / 'maps/0.png'
+    image = Image.open(path)
+    image.putpalette([0, 0, 0, 200, 30, 30])
+    image.save(path)

@@ -1,0 +1,96 @@
+"""The command line: paths, options, launchers."""
+from __future__ import annotations
+
+import shutil
+import socket
+from pathlib import Path
+
+import torch
+
+from tests.models.reference import released_state
+
+from .case import Case, Place
+
+FILE = 'Give another path, or move what is there.'
+
+
+def busy_port(place: Place) -> None:
+    """Listen on a port, and ask for it as a launcher would."""
+    listener = socket.socket()
+    listener.bind(('127.0.0.1', 0))
+    listener.listen()
+    port = str(listener.getsockname()[1])
+    place.given.update(listener=listener, environment={
+        'RANK': '0', 'LOCAL_RANK': '0', 'WORLD_SIZE': '1', 'MASTER_ADDR': '127.0.0.1', 'MASTER_PORT': port})
+
+
+def was_replaced(place: Place) -> None:
+    assert Path(place.folder, 'result.json').read_bytes().startswith(b'{')
+
+
+def released(place: Place) -> None:
+    """A checkpoint as the authors write them."""
+    torch.save(released_state('fec_small_cls'), place.folder / 'released.pth')
+
+
+NO_CONFIG = Case('A missing config', 'A wrong path.', 'Correct the path.',
+                 'config … does not exist: give one such as configs/quickstart/classification.py',
+                 damage=lambda place: place.config.unlink(), tools=('train', 'test', 'infer', 'visualize'))
+CASES = [
+    NO_CONFIG,
+    Case('A missing image', 'A wrong path.', 'Correct the path.', 'image …0.png does not exist: correct the path',
+         tools=('infer', ), damage=lambda place: place.image.unlink()),
+    Case('A folder without images', 'A wrong path.', 'Give a folder with images.', 'folder … has no image: give one with …',
+         tools=('infer', ), damage=lambda place: place.given.update(input=place.folder / 'work')),
+    Case('An existing result', 'The command ran before.', handled='It is replaced, when the new one is whole.',
+         tools=('test', ), argv=('--out', '{folder}/result.json', '--out-item', 'metrics'),
+         damage=lambda place: place.given.update(replaced=['result.json']), check=was_replaced),
+    Case('An existing result, and a run that fails', 'The command ran before.',
+         'Mend what the line says: the earlier result is as it was.', 'checkpoint … does not exist: correct the path',
+         tools=('test', ), argv=('--out', '{folder}/result.pkl'),
+         damage=lambda place: place.given.update(checkpoint=place.folder / 'none.pth')),
+    Case('A folder where a file is to be written', 'A wrong path.', FILE,
+         '--out …work.json is a folder: give the name of a file', tools=('test', ),
+         argv=('--out', '{folder}/work.json', '--out-item', 'metrics'),
+         damage=lambda place: (place.folder / 'work.json').mkdir()),
+    Case('A file where a folder is wanted', 'A wrong path.', FILE, '…afile is a file, not a folder: correct the path',
+         argv=('--work-dir', '{folder}/afile')),
+    Case('A file where the folder of pictures is wanted', 'A wrong path.', FILE,
+         '…afile: cannot be made (…); choose another --out-dir', tools=('visualize', ), argv=('--out-dir', '{folder}/afile')),
+    Case('A file where painted images are to go', 'A wrong path.', FILE, '…afile is a file, not a folder: correct the path',
+         tools=('test', ), argv=('--show-dir', '{folder}/afile')),
+    Case('A folder that cannot be written', 'Read-only, or of another user.', 'Give another `--work-dir`.',
+         '/sys/none must not be read or written: correct the path', argv=('--work-dir', '/sys/none')),
+    Case('A result in a folder that cannot be written', 'Read-only, or of another user.', 'Give another `--out`.',
+         '/sys/none must not be read or written: correct the path', tools=('test', ), argv=('--out', '/sys/none/result.pkl')),
+    Case('A converted checkpoint below a file', 'A wrong path.', FILE,
+         '…afile/x.pth: cannot be written (…); choose another file or make room', tools=('convert', ), damage=released,
+         argv=('{folder}/released.pth', '{folder}/afile/x.pth')),
+    Case('Two images of one name', 'They are in different folders, and results are in one.', 'Give the images different names.',
+         '--show-dir …out: …left/0.png and …right/0.png would both be written as 0.png: give them different names',
+         tools=('test', ), damage=lambda place: shutil.copy(place.image, place.data / 'classes/right/0.png'),
+         argv=('--show-dir', '{folder}/out')),
+    Case('A result of an unknown format', 'Another ending.', 'Give one of those that are named.',
+         '--out …result.txt: metrics are written as .json, .yaml or .pkl', tools=('test', ),
+         argv=('--out', '{folder}/result.txt', '--out-item', 'metrics')),
+    Case('A port that is in use', 'Another training of the same machine has it.',
+         'Give a free one: `PORT=29501 bash tools/dist_train.sh …`.',
+         'port … of this machine is taken, perhaps by another training: give a free one, PORT=29501 bash '
+         'tools/dist_train.sh ...', damage=busy_port, argv=('--launcher', 'pytorch')),
+    Case('An unknown launcher', 'A typing error.', 'Choose one that is named.', "argument --launcher: invalid choice: 'torch'…",
+         argv=('--launcher', 'torch'), code=2),
+    Case('A launcher that did not start the process', '`--launcher` was given to `train.py` by hand.',
+         'Use `tools/dist_train.sh`.',
+         '--launcher slurm is for processes that tools/slurm_train.sh or srun starts, and SLURM_PROCID is not set: start '
+         'them so', argv=('--launcher', 'slurm')),
+    Case('An unknown option', 'A typing error.', 'See `--help`.', 'unrecognized arguments: --resum-from',
+         argv=('--resum-from', ), code=2),
+    Case('An override without a value', 'A space beside the `=`.', 'Write KEY=VALUE.',
+         '--cfg-options takes key=value pairs, not …', argv=('--cfg-options', 'train_cfg.max_epochs'), code=2),
+    Case('An override of what there is not', 'An index beyond a list.', 'Correct the key.', '--cfg-options do not fit …: …',
+         argv=('--cfg-options', 'param_scheduler.7.type=Adam')),
+    Case('Mixed precision without a GPU', '`--amp` on a laptop.', 'Leave it out.',
+         '--amp needs an accelerator and there is none: leave it out, training is in float32', argv=('--amp', )),
+    Case('A head to draw that there is not', 'Stages, blocks and heads count from 0.', 'Choose one that is named.',
+         '--heads 9.0:0: the model has …', tools=('visualize', ), argv=('--out-dir', '{folder}/out', '--heads', '9.0:0')),
+]
