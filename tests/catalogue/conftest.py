@@ -1,7 +1,6 @@
 """Data and checkpoints that the cases damage copies of."""
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +8,6 @@ import pytest
 import torch
 
 from fec_mm.apis import get_model
-from tests.tools.conftest import _one_thread, _plain_configs  # noqa: F401  # autouse: on a busy machine, and without yapf
 from tests.tools.tiny import make_data
 
 from .case import Place, write_config
@@ -34,7 +32,6 @@ def checkpoints(root: Path) -> Callable[[str], Path]:
             write_config(place)
             torch.manual_seed(0)
             model = get_model(place.config, device='cpu')
-            gc.freeze()  # mmengine collects garbage for every data set, among all that the toolboxes imported
             torch.save({'meta': {'dataset_meta': model.dataset_meta}, 'state_dict': model.state_dict()}, path)
         return path
 

@@ -1,30 +1,15 @@
 """Each toolbox's tiny model, trained once for all tests of the tools."""
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from unittest.mock import patch
 
 import pytest
-import torch
 
 from fec_mm.apis import train
 from fec_mm.apis.explain import explain
 
 from .tiny import make_config, make_data
-
-
-@pytest.fixture(scope='session', autouse=True)
-def _one_thread() -> None:
-    # On a busy machine the threads of a tiny model wait for each other ten times as long as they compute.
-    torch.set_num_threads(1)
-
-
-@pytest.fixture(scope='session', autouse=True)
-def _plain_configs() -> Iterator[None]:
-    # mmengine formats the whole config with yapf five times a run, which takes longer than these trainings.
-    with patch('mmengine.config.config.FormatCode', lambda text, **_: (text, False)):
-        yield
 
 
 @pytest.fixture(scope='session')
