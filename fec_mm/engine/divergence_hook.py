@@ -30,7 +30,7 @@ class DivergenceHook(Hook):
         model: Any = runner.model.module if is_model_wrapper(runner.model) else runner.model
         weights = {name: p for name, p in model.named_parameters() if p.requires_grad and p.numel()}
         self._names, self._weights = list(weights), list(weights.values())
-        self._largest: torch.Tensor | None = None  # of each weight's magnitudes, after iteration `_iteration`, on the device
+        self._norms: torch.Tensor | None = None  # of the weights after iteration `_iteration`, on the device
         self._iteration = runner.iter
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None,
@@ -47,7 +47,7 @@ class DivergenceHook(Hook):
         if bad:
             raise self._error(runner, f'{", ".join(bad)}, while every weight was finite')
         with torch.no_grad():
-            self._largest = torch.stack([n.float() for n in torch._foreach_norm(self._weights, ord=math.inf)])
+            self._norms = torch.stack([norm.float() for norm in torch._foreach_norm(self._weights)])
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Refuse to save bad weights; raises as `after_train_iter`."""
@@ -58,10 +58,10 @@ class DivergenceHook(Hook):
         self._check_weights(runner)
 
     def _check_weights(self, runner: Runner) -> None:
-        if self._largest is None:
+        if self._norms is None:
             return
-        bad = (~torch.isfinite(self._largest)).nonzero().flatten().tolist()
-        self._largest = None
+        bad = (~torch.isfinite(self._norms)).nonzero().flatten().tolist()
+        self._norms = None
         if bad:
             more = f' (and {len(bad) - 1} more)' if len(bad) > 1 else ''
             raise self._error(runner, f'the gradient made {self._names[bad[0]]}{more} not finite')

@@ -145,7 +145,7 @@ class ProcessWatchHook(Hook):
 
 
 def _check_lengths(lengths: list[int]) -> None:
-    usual = max(set(lengths), key=lengths.count)
+    usual = max(lengths, key=lengths.count)  # of equally frequent ones the first process's
     odd = [rank for rank, length in enumerate(lengths) if length != usual]
     if odd:
         raise UserError(f'process {odd[0]} has epochs of {lengths[odd[0]]} iterations and others of {usual}: '

@@ -7,17 +7,22 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader
+from mmengine.device import get_device
+from torch.utils.data import DataLoader, get_worker_info
 
 STEP, VALIDATION, DATA = range(3)  # what random numbers are for, so that no two streams are the same
 
 
 def seed_all(*key: int) -> None:
-    """Seed torch (of all devices), numpy and random by a tuple of non-negative integers; takes tens of microseconds."""
+    """Seed torch, numpy and random by a tuple of non-negative integers."""
     a, b = (int(word) for word in np.random.SeedSequence(key).generate_state(2))
     random.seed(a)
     np.random.seed(b)
-    torch.manual_seed(a << 32 | b)
+    if get_device() == 'cpu' or get_worker_info() is not None:
+        # `torch.manual_seed` also formats a stack trace for each kind of device that the process has not used yet.
+        torch.default_generator.manual_seed(a << 32 | b)
+    else:
+        torch.manual_seed(a << 32 | b)
 
 
 class Numbered(int):

@@ -15,7 +15,7 @@ from .small import make_runner
 
 
 def names(folder: Path) -> set[str]:
-    return {path.name for path in folder.iterdir() if path.is_file()}
+    return {path.name for path in folder.iterdir() if path.is_file() and path.suffix != '.py'}  # the dumped config
 
 
 @pytest.mark.parametrize('keep', [1, 2])
@@ -76,5 +76,5 @@ def test_a_folder_that_became_read_only(tmp_path: Path, monkeypatch: pytest.Monk
         raise PermissionError(13, 'Permission denied', str(path))
 
     monkeypatch.setattr(AtomicBackend, 'put', refuse)
-    with pytest.raises(UserError, match=r'cannot be written into .*epoch_1\.pth \(Permission denied\): make room, and start again'):
+    with pytest.raises(UserError, match=r'written into .*epoch_1\.pth \(Permission denied\): make room, and start again'):
         make_runner(tmp_path).train()
