@@ -4,7 +4,6 @@ from __future__ import annotations
 import zipfile
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any
 
 import torch
 
@@ -13,22 +12,19 @@ from fec_mm.errors import UserError
 RESUMABLE = ('meta', 'message_hub', 'optimizer')
 
 
-def check_checkpoint(path: str, needed: tuple[str, ...] = ()) -> dict[str, Any]:
+def check_checkpoint(path: str, needed: tuple[str, ...] = ()) -> None:
     """Make sure that a checkpoint can be read, weights-only and to its last byte.
 
     Args:
         path: of a local file; those with a scheme (http://, s3://, ...) are left to mmengine.
         needed: what it must hold; `RESUMABLE` for a training to continue from it.
 
-    Returns:
-        What it holds, its tensors still on the disk; of a file with a scheme nothing.
-
     Raises:
         UserError: it does not exist, is damaged, or holds something else than weights and mmengine's records, or not what
             is needed.
     """
     if '://' in path:
-        return {}
+        return
     file = Path(path).expanduser()
     if not file.is_file():
         raise UserError(f'checkpoint {path} does not exist: correct the path')
@@ -53,7 +49,6 @@ def check_checkpoint(path: str, needed: tuple[str, ...] = ()) -> dict[str, Any]:
     if missing:
         raise UserError(f'checkpoint {path} has no {", ".join(missing)} and cannot be continued (best_* have weights only): '
                         'resume from an epoch_* or iter_*, or start from its weights with --cfg-options load_from=')
-    return content
 
 
 def last_checkpoint(work_dir: str) -> tuple[str | None, list[str]]:

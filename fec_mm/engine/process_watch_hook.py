@@ -5,12 +5,13 @@ import os
 import sys
 import threading
 import time
-from typing import Any, NamedTuple
+from itertools import count
+from typing import Any, NamedTuple, NoReturn
 
 from mmengine.dist import all_gather_object, get_dist_info
 from mmengine.hooks import Hook
 from mmengine.runner import EpochBasedTrainLoop, Runner
-from torch.distributed.distributed_c10d import _get_default_store
+from torch.distributed import TCPStore
 
 from fec_mm.errors import UserError
 from fec_mm.registry import HOOKS
@@ -51,10 +52,10 @@ def find_stalled(before: list[State], now: list[State], rank: int) -> str | None
 class ProcessWatchHook(Hook):
     """End a training in which one process hangs and the others would wait for it, for torch's 10 to 30 minutes.
 
-    A thread of each process tells the others, through the store that the process group was made with, where it is. A
-    process whose forward and backward pass do not end asks who is behind, says so in one line, and exits, upon which the
-    launcher stops the rest. Loading, forward and backward passes are watched; while a process behind validates or saves,
-    the others wait for it. Costs the training nothing but counting. Processes whose epochs have different lengths, which
+    Each process tells the others where it is, through the store that the process group was made with. A process whose
+    forward or backward pass does not end asks who is behind, says so in one line, and exits, upon which the launcher
+    stops the rest. Loading, forward and backward passes are watched; while a process behind validates or saves,
+    the others wait for it. All of that happens in threads. Processes whose epochs have different lengths, which
     would wait for each other at the end, are refused at the start.
 
     Args:
@@ -66,6 +67,8 @@ class ProcessWatchHook(Hook):
         self.seconds = seconds
         self._iteration, self._stage, self._since = 0, ELSEWHERE, 0.
         self._ended = threading.Event()
+        self._asking = False
+        self._answers: list[tuple[float, list[State]]] = []  # since this process stands still, with their times
 
     def before_train(self, runner: Runner) -> None:
         """Compare the lengths of epochs, and begin to watch.
@@ -80,7 +83,8 @@ class ProcessWatchHook(Hook):
             _check_lengths(all_gather_object(len(runner.train_dataloader)))
         self._handle = runner.model.register_forward_hook(self._after_forward)
         self._move(runner.iter, ELSEWHERE)
-        threading.Thread(target=self._watch, daemon=True).start()
+        for target in (self._tell, self._watch):
+            threading.Thread(target=target, daemon=True).start()
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
         self._move(runner.iter, FORWARD)
@@ -113,34 +117,46 @@ class ProcessWatchHook(Hook):
     def _move(self, iteration: int, stage: int) -> None:
         self._iteration, self._stage, self._since = iteration, stage, time.monotonic()
 
-    def _watch(self) -> None:
-        """The thread: tell, and when this process has not moved for long, ask."""
-        store = _get_default_store()
+    def _tell(self) -> None:
+        """A thread: tell the others, and ask them when `_watch` wants to know."""
+        address, port = os.environ['MASTER_ADDR'], int(os.environ['MASTER_PORT'])
         keys = [f'fec_mm/at/{rank}' for rank in range(self._world)]
-        before: list[State] = []
-        beat, asked = 0, 0.
         try:
-            while not self._ended.wait(1.):
-                beat += 1
+            # A connection of its own: the group's would be blocked for everybody else when its other end is stopped.
+            store = TCPStore(address, port, is_master=False, wait_for_workers=False)
+            for beat in count():
                 store.set(keys[self._rank], f'{beat} {self._iteration} {self._stage}')
-                clock = time.monotonic()
-                if self._stage not in (FORWARD, BACKWARD) or clock < self._since + self.seconds - PAUSE:
-                    before = []
-                elif not before or clock >= asked + PAUSE:
-                    now = [State(*map(int, state.split())) for state in store.multi_get(keys)]
-                    stalled = before and find_stalled(before, now, self._rank)
-                    before, asked = now, clock
-                    if stalled:
-                        self._end(store, stalled)
+                if self._asking:
+                    answer = [State(*map(int, state.split())) for state in store.multi_get(keys)]
+                    self._answers.append((time.monotonic(), answer))
+                if self._ended.wait(1.):
+                    return
         except RuntimeError:  # the store went away with the process that held it, whose end the launcher reports
-            return
+            self._ended.set()
 
-    def _end(self, store: Any, stalled: str) -> None:
-        """Say it, if nobody has, and exit: the main thread waits and cannot be interrupted."""
-        if store.add('fec_mm/errors', 1) == 1:  # as fec_mm/apis/cli.py asks
-            print(f'error: {stalled} since {self.seconds:.0f} s, and the others wait for it: see what its machine does, then '
+    def _watch(self) -> None:
+        """A thread: look whether this process moves, and if it does not, at the others."""
+        while not self._ended.wait(1.):
+            still = time.monotonic() - self._since
+            self._asking = self._stage in (FORWARD, BACKWARD) and still >= self.seconds - PAUSE
+            if not self._asking:
+                self._answers = []
+            elif still >= self.seconds:
+                if not self._answers or time.monotonic() - self._answers[-1][0] >= PAUSE:
+                    self._end('process 0, or the launcher beside it, does not run at all')  # one of them holds the store
+                (first, before), (last, now) = self._answers[0], self._answers[-1]
+                stalled = find_stalled(before, now, self._rank) if last - first >= PAUSE - 3 else None
+                if stalled:
+                    self._end(stalled, speak=all(state[1:] < now[self._rank][1:] for state in now[:self._rank]))
+
+    def _end(self, stalled: str, speak: bool = True) -> NoReturn:
+        """Say it, or leave that to another one that waits, and exit: the main thread cannot be interrupted."""
+        if speak:
+            print(f'error: {stalled} for {self.seconds:.0f} s, and the others wait for it: see what its machine does, then '
                   'continue with --resume; if it is only slow, raise default_hooks.process_watch.seconds',
                   file=sys.stderr, flush=True)
+        else:
+            time.sleep(3)  # or the launcher stops that one first
         os._exit(1)
 
 
