@@ -1,5 +1,5 @@
 # make train [TASK=classification|detection|segmentation]   train, evaluate and picture a small FEC on real digits
-# make test                                                 run the tests; make test-slow, make test-faults, make test-gpu: the marked ones
+# make test                                                 run the tests; make test-slow, test-faults, test-gpu: the marked ones
 # make probe                                                the study of docs/probing.md on digits; JOBS=2 runs at a time
 # make lint                                                 ruff and mypy
 # make setup                                                only create .venv; every other target does it when needed
@@ -44,8 +44,14 @@ test: setup
 test-slow: setup
 	$(PY) -m pytest -m 'slow and not cuda and not faults'
 
-test-faults: setup
+test-faults: setup data/digits/settings.json data/digit_scenes/settings.json
 	$(PY) -m pytest -m 'faults and not cuda'
+
+data/digits/settings.json: | setup
+	$(PY) tools/dataset_converters/digits.py
+
+data/digit_scenes/settings.json: | setup
+	$(PY) tools/dataset_converters/digit_scenes.py
 
 test-gpu: setup
 	$(PY) -m pytest -m cuda

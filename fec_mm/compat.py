@@ -132,25 +132,29 @@ def has_accelerator() -> bool:
 
 @contextlib.contextmanager
 def distributed(launcher: str, **dist_cfg: Any) -> Iterator[None]:
-    """The process group of a `--launcher` where there is no accelerator, from before the runner to after it.
+    """The process group of a `--launcher`, from before the runner to after it.
 
-    `mmengine.dist.init_dist` calls `torch.cuda.set_device` whatever the backend is (mmengine/dist/utils.py), which
-    raises without CUDA. The group is made here by the same function, with gloo and without that call; the runner finds
-    it and makes none. Where there is an accelerator, all of it is left to mmengine. The group is destroyed at the end,
-    which mmengine forgets and torch warns of; nothing outside may refer to the runner by then.
+    It is made by the function and with the arguments of the runner (mmengine/runner/runner.py, `setup_env`), which finds
+    it and makes none. Where there is no accelerator it is one of gloo, and `torch.cuda.set_device`, which
+    `mmengine.dist.init_dist` calls whatever the backend is (mmengine/dist/utils.py), and which raises without CUDA, is
+    kept from it. The group is destroyed at the end, which mmengine forgets and torch warns of; nothing outside may refer
+    to the runner by then.
 
     Args:
         launcher: none, pytorch, slurm or mpi.
-        dist_cfg: `env_cfg.dist_cfg` of the config: timeout in seconds, port; the backend is gloo whatever it says.
+        dist_cfg: `env_cfg.dist_cfg` of the config: timeout in seconds, port, backend.
     """
     import torch
     import torch.distributed as torch_dist
-    if launcher != 'none' and not has_accelerator() and not torch_dist.is_initialized():
+    if launcher != 'none' and not torch_dist.is_initialized():
         from unittest.mock import patch
 
         from mmengine.dist import init_dist
-        with patch.object(torch.cuda, 'set_device', lambda device: None):
-            init_dist(launcher, **{**dist_cfg, 'backend': 'gloo'})
+        if has_accelerator():
+            init_dist(launcher, **dist_cfg)
+        else:
+            with patch.object(torch.cuda, 'set_device', lambda device: None):
+                init_dist(launcher, **{**dist_cfg, 'backend': 'gloo'})
     yield
     # Not in a `finally`: after an error the other processes may wait in a collective that this one will not join.
     if torch_dist.is_available() and torch_dist.is_initialized():
@@ -213,29 +217,17 @@ def _replace_sync_bn(node: Any) -> int:
     return replaced
 
 
-def keep_checkpoints_safe(cfg: Any) -> list[str]:
-    """Let no interruption of a training leave less than one whole checkpoint.
+def keep_checkpoints_safe(cfg: Any) -> None:
+    """Replace mmengine's `CheckpointHook` by one that no interruption leaves without a whole checkpoint.
 
-    `CheckpointHook` deletes the oldest checkpoint before it writes the new one, so that `max_keep_ckpts=1` may leave
-    none; and it writes in place, and writes the newest one a second time when that is also the best
-    (mmengine/hooks/checkpoint_hook.py, `_save_checkpoint_with_step`, `_save_best_checkpoint`). So at least 2 are kept,
-    and local ones are written beside and renamed (`fec_mm.fileio.AtomicBackend`).
+    mmengine's deletes the oldest checkpoint before it writes the new one, so that `max_keep_ckpts=1` may leave none; and
+    it writes in place, and writes the newest one a second time when that is also the best
+    (mmengine/hooks/checkpoint_hook.py, `_save_checkpoint_with_step`, `_save_best_checkpoint`).
 
     Args:
         cfg: a full mmengine config, changed in place.
-
-    Returns:
-        One line for each change that a user should know of.
     """
-    hook = (cfg.get('default_hooks') or {}).get('checkpoint')
-    if not hook:
-        return []
-    notes = []
-    if hook.get('max_keep_ckpts') == 1:
-        hook['max_keep_ckpts'] = 2
-        notes.append('max_keep_ckpts=1 deletes the only checkpoint before the next one is written: 2 are kept')
-    out_dir = str(hook.get('out_dir') or cfg.get('work_dir') or '')
-    if '://' not in out_dir and not hook.get('backend_args') and not hook.get('file_client_args'):
-        from fec_mm.fileio import AtomicBackend
-        hook['backend_args'] = dict(backend=AtomicBackend.name)
-    return notes
+    hooks = cfg.get('default_hooks') or {}
+    hook = hooks.get('checkpoint', dict(type='CheckpointHook', interval=1))  # what mmengine takes when there is none
+    if hook and hook.get('type') in ('CheckpointHook', 'mmengine.CheckpointHook'):
+        cfg.default_hooks = {**hooks, 'checkpoint': {**hook, 'type': 'fec_mm.SafeCheckpointHook'}}

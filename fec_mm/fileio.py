@@ -1,6 +1,7 @@
 """A file backend that never leaves a half-written file."""
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from mmengine.fileio import LocalBackend, register_backend
 class AtomicBackend(LocalBackend):
     """mmengine's local backend, writing beside the target and renaming when all is on the disk.
 
-    For `CheckpointHook(backend_args=dict(backend='fec_mm_atomic'))`.
+    For `CheckpointHook(backend_args=dict(backend='fec_mm_atomic'))`; `fec_mm.SafeCheckpointHook` uses it by itself.
     """
     name = 'fec_mm_atomic'
 
@@ -35,6 +36,22 @@ class AtomicBackend(LocalBackend):
             os.replace(beside, target)
         finally:
             beside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # the new name, too, is to survive a power cut; not every file system can
+            folder = os.open(target.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+
+    def put_text(self, obj: str, filepath: str | Path, encoding: str = 'utf-8') -> None:
+        """`put` of text."""
+        self.put(obj.encode(encoding), filepath)
+
+
+def remove_leftovers(folder: str | Path) -> None:
+    """Remove what `AtomicBackend` was writing into a folder when its process was killed."""
+    for beside in Path(folder).glob('.*.part'):
+        beside.unlink(missing_ok=True)
 
 
 register_backend(AtomicBackend.name, AtomicBackend, force=True)

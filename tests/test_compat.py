@@ -234,18 +234,13 @@ def test_nothing_is_adapted_beside_an_accelerator(monkeypatch: pytest.MonkeyPatc
     assert cfg._cfg_dict == cluster_config()._cfg_dict
 
 
-@pytest.mark.parametrize(('given', 'kept'), [(1, 2), (2, 2), (3, 3), (-1, -1)])
-def test_two_checkpoints_are_kept(given: int, kept: int) -> None:
-    cfg = Config(dict(default_hooks=dict(checkpoint=dict(type='CheckpointHook', max_keep_ckpts=given))))
-    notes = compat.keep_checkpoints_safe(cfg)
-    assert cfg.default_hooks.checkpoint.max_keep_ckpts == kept
-    assert len(notes) == (given == 1)
-    assert cfg.default_hooks.checkpoint.backend_args == dict(backend='fec_mm_atomic')
-
-
-def test_checkpoints_elsewhere_keep_their_backend() -> None:
-    for hook in (dict(out_dir='s3://bucket'), dict(backend_args=dict(backend='petrel'))):
-        cfg = Config(dict(default_hooks=dict(checkpoint=dict(type='CheckpointHook', **hook))))
+def test_checkpoints_are_written_safely() -> None:
+    for hooks, expected in ((None, dict(interval=1)), ({}, dict(interval=1)),
+                            (dict(checkpoint=dict(type='CheckpointHook', max_keep_ckpts=1)), dict(max_keep_ckpts=1))):
+        cfg = Config(dict(default_hooks=hooks))
         compat.keep_checkpoints_safe(cfg)
-        assert cfg.default_hooks.checkpoint == dict(type='CheckpointHook', **hook)
-    assert compat.keep_checkpoints_safe(Config()) == []
+        assert cfg.default_hooks.checkpoint == dict(type='fec_mm.SafeCheckpointHook', **expected)
+    for hook in (None, dict(type='mine.Hook')):
+        cfg = Config(dict(default_hooks=dict(checkpoint=hook)))
+        compat.keep_checkpoints_safe(cfg)
+        assert cfg.default_hooks.checkpoint == hook

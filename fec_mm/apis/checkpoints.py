@@ -10,15 +10,19 @@ import torch
 
 from fec_mm.errors import UserError
 
+RESUMABLE = ('meta', 'message_hub', 'optimizer')
 
-def check_checkpoint(path: str) -> None:
+
+def check_checkpoint(path: str, needed: tuple[str, ...] = ()) -> None:
     """Make sure that a checkpoint can be read, weights-only and to its last byte.
 
     Args:
         path: of a local file; those with a scheme (http://, s3://, ...) are left to mmengine.
+        needed: what it must hold; `RESUMABLE` for a training to continue from it.
 
     Raises:
-        UserError: it does not exist, is damaged, or holds something else than weights and mmengine's records.
+        UserError: it does not exist, is damaged, or holds something else than weights and mmengine's records, or not what
+            is needed.
     """
     if '://' in path:
         return
@@ -42,6 +46,10 @@ def check_checkpoint(path: str) -> None:
         raise damaged from error
     if not isinstance(content, dict):
         raise UserError(f'checkpoint {path} holds a {type(content).__name__} and no state_dict: use another one')
+    missing = [key for key in needed if key not in content]
+    if missing:
+        raise UserError(f'checkpoint {path} has no {", ".join(missing)} and cannot be continued (best_* have weights only): '
+                        'resume from an epoch_* or iter_*, or start from its weights with --cfg-options load_from=')
 
 
 def check_pretrained_parts(node: Any) -> None:
@@ -52,20 +60,32 @@ def check_pretrained_parts(node: Any) -> None:
         check_pretrained_parts(child)
 
 
-def last_checkpoint(work_dir: str) -> str | None:
-    """The checkpoint that `--resume` without a path continues from, or None when there is none yet.
+def last_checkpoint(work_dir: str) -> tuple[str | None, list[str]]:
+    """The checkpoint that `--resume` without a path continues from: the one in `last_checkpoint`, or the newest whole one.
+
+    Returns:
+        Its path, None when there is no checkpoint yet; and a line for each that was passed over.
 
     Raises:
-        UserError: `last_checkpoint` names a file that is gone or damaged; the text names the newest others.
+        UserError: there are some, and none can be continued from.
     """
     pointer = Path(work_dir, 'last_checkpoint')
-    if not pointer.is_file():
-        return None
-    path = pointer.read_text().strip()
-    try:
-        check_checkpoint(path)
-    except UserError as error:
-        others = sorted((p for p in Path(work_dir).glob('*.pth') if p != Path(path)), key=lambda p: p.stat().st_mtime)
-        advice = f'--resume {others[-1]}' if others else 'another --work-dir, or delete that file to start again'
-        raise UserError(f'{pointer} points to a checkpoint that cannot be used ({error}); try {advice}') from error
-    return path
+    named = pointer.read_text(errors='replace').strip() if pointer.is_file() else ''
+    if '://' in named:
+        return named, []
+    # Also where the pointer points, as the hook has an `out_dir`. The same name first: the whole folder may have been moved.
+    folders = {Path(work_dir).resolve(), *([Path(named).resolve().parent] if named else [])}
+    found = {path for folder in folders for kind in ('epoch', 'iter') for path in folder.glob(f'{kind}_*.pth')}
+    found.discard(Path(named).resolve())
+    others = sorted(found, key=lambda path: (path.name == Path(named).name, path.stat().st_mtime), reverse=True)
+    passed: list[str] = []
+    for path in ([named] if named else []) + [str(path) for path in others]:
+        try:
+            check_checkpoint(path, RESUMABLE)
+            return path, [f'{line}; continuing from {path}' for line in passed]
+        except UserError as error:
+            passed.append(str(error))
+    if not passed:
+        return None, []
+    raise UserError(f'none of the {len(passed)} checkpoints of {work_dir} can be continued from ({passed[0]}): '
+                    'copy one there, or choose another --work-dir to start again')

@@ -37,17 +37,20 @@ def main(argv: Sequence[str] | None = None) -> None:
     from fec_mm import compat
 
     from .config import load_config, set_loader_defaults
+    from .processes import check_agreement
     cfg = load_config(args, needed=('model', 'train_dataloader', 'train_cfg', 'optim_wrapper'))
     _check_lengths(cfg)
     _merge_args(cfg, args)
     set_loader_defaults(cfg)
-    source = _check_source(cfg)
-    notes = compat.keep_checkpoints_safe(cfg) + compat.adapt_to_device(cfg)
+    notes = _choose_source(cfg) + compat.adapt_to_device(cfg)
+    compat.keep_checkpoints_safe(cfg)
     with compat.distributed(args.launcher, **cfg.get('env_cfg', {}).get('dist_cfg', {})):
-        _train(cfg, source if cfg.get('resume') else None, notes)
+        if args.launcher != 'none':
+            check_agreement(cfg)
+        _train(cfg, notes)
 
 
-def _train(cfg: Config, resumed: str | None, notes: list[str]) -> None:
+def _train(cfg: Config, notes: list[str]) -> None:
     """Build the runner and run it; on return nothing refers to it."""
     from fec_mm.engine import CheckDataHook, EpochLengthHook, StrictLoadHook
 
@@ -56,8 +59,8 @@ def _train(cfg: Config, resumed: str | None, notes: list[str]) -> None:
     runner = build_runner(cfg)
     log_notes(notes)
     runner.register_hook(CheckDataHook())
-    if resumed:
-        runner.register_hook(StrictLoadHook(resumed))
+    if cfg.get('resume') and cfg.get('load_from'):
+        runner.register_hook(StrictLoadHook(cfg.load_from))
         runner.register_hook(EpochLengthHook())
     elif cfg.get('load_from'):
         runner.register_hook(StrictLoadHook(cfg.load_from, partly=True))
@@ -105,15 +108,20 @@ def _merge_args(cfg: Config, args: argparse.Namespace) -> None:
         cfg.load_from = None if args.resume == 'auto' else args.resume
 
 
-def _check_source(cfg: Config) -> str | None:
-    """The checkpoint that training starts from; None when it starts from scratch, or from those of `init_cfg`s.
+def _choose_source(cfg: Config) -> list[str]:
+    """Set `load_from` to what an automatic resume continues from, and check every checkpoint that training starts from.
+
+    Returns:
+        A line for each damaged checkpoint that is passed over.
 
     Raises:
-        UserError: one of them cannot be read.
+        UserError: one of them cannot be read, or none continued from.
     """
-    from .checkpoints import check_checkpoint, check_pretrained_parts, last_checkpoint
+    from .checkpoints import RESUMABLE, check_checkpoint, check_pretrained_parts, last_checkpoint
     check_pretrained_parts(cfg.model)
     if cfg.get('load_from'):
-        check_checkpoint(cfg.load_from)
-        return str(cfg.load_from)
-    return last_checkpoint(cfg.work_dir) if cfg.get('resume') else None
+        check_checkpoint(cfg.load_from, RESUMABLE if cfg.get('resume') else ())
+    elif cfg.get('resume'):
+        cfg.load_from, notes = last_checkpoint(cfg.work_dir)
+        return notes
+    return []

@@ -1,8 +1,15 @@
 """Hooks and schedulers of the runner."""
 from .check_data_hook import CheckDataHook
 from .cluster_probe_hook import ClusterProbeHook
+from .divergence_hook import DivergenceHook
 from .epoch_length_hook import EpochLengthHook
+from .exact_resume_hook import ExactResumeHook
+from .process_watch_hook import ProcessWatchHook
+from .safe_checkpoint_hook import SafeCheckpointHook
 from .strict_load_hook import StrictLoadHook
 from .warmup_cosine_lr import WarmupCosineLR
 
-__all__ = ['CheckDataHook', 'ClusterProbeHook', 'EpochLengthHook', 'StrictLoadHook', 'WarmupCosineLR']
+__all__ = [
+    'CheckDataHook', 'ClusterProbeHook', 'DivergenceHook', 'EpochLengthHook', 'ExactResumeHook', 'ProcessWatchHook',
+    'SafeCheckpointHook', 'StrictLoadHook', 'WarmupCosineLR'
+]

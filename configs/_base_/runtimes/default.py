@@ -3,9 +3,12 @@ default_hooks = dict(
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=50),
     param_scheduler=dict(type='ParamSchedulerHook'),
-    # Two: mmengine removes the oldest checkpoint before it knows that the new one is whole.
-    checkpoint=dict(type='CheckpointHook', interval=1, max_keep_ckpts=2),
-    sampler_seed=dict(type='DistSamplerSeedHook'))
+    # Two, in case the disk damages the newest.
+    checkpoint=dict(type='fec_mm.SafeCheckpointHook', interval=1, max_keep_ckpts=2),
+    sampler_seed=dict(type='DistSamplerSeedHook'),
+    exact_resume=dict(type='fec_mm.ExactResumeHook'),
+    divergence=dict(type='fec_mm.DivergenceHook'),
+    process_watch=dict(type='fec_mm.ProcessWatchHook'))
 env_cfg = dict(
     cudnn_benchmark=False,
     mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),

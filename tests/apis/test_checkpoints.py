@@ -1,0 +1,73 @@
+"""What a training continues from, among files that are whole, damaged, elsewhere or of another kind."""
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from fec_mm.apis.checkpoints import last_checkpoint
+from fec_mm.errors import UserError
+
+
+def write(path: Path, age: int = 0, damage: bool = False, **content: object) -> str:
+    torch.save(dict(meta={}, message_hub={}, optimizer={}, state_dict=dict(x=torch.ones(99)), **content), path)
+    if damage:
+        path.write_bytes(path.read_bytes()[:-300])
+    os.utime(path, (10 ** 9 - age, 10 ** 9 - age))
+    return str(path)
+
+
+def point(folder: Path, text: object) -> None:
+    (folder / 'last_checkpoint').write_text(str(text))
+
+
+def test_a_new_folder_has_none(tmp_path: Path) -> None:
+    write(tmp_path / 'imagenet.pth')
+    for folder in (tmp_path, tmp_path / 'none'):
+        assert last_checkpoint(str(folder)) == (None, [])
+
+
+def test_the_named_one_is_taken_even_if_others_are_newer(tmp_path: Path) -> None:
+    named = write(tmp_path / 'epoch_2.pth', age=10)
+    write(tmp_path / 'epoch_9.pth')
+    point(tmp_path, named)
+    assert last_checkpoint(str(tmp_path)) == (named, [])
+    point(tmp_path, 's3://bucket/epoch_3.pth')
+    assert last_checkpoint(str(tmp_path)) == ('s3://bucket/epoch_3.pth', [])
+
+
+@pytest.mark.parametrize('pointer', ['{}/iter_30.pth', '', '{}/iter_', None])
+def test_the_newest_whole_one_is_next(tmp_path: Path, pointer: str | None) -> None:
+    write(tmp_path / 'iter_30.pth', age=1, damage=True)
+    expected = write(tmp_path / 'iter_20.pth', age=2)
+    write(tmp_path / 'iter_10.pth', age=3)
+    write(tmp_path / 'best_mIoU_iter_20.pth')
+    if pointer is not None:
+        point(tmp_path, pointer.format(tmp_path))
+    found, notes = last_checkpoint(str(tmp_path))
+    assert found == expected
+    assert f'checkpoint {tmp_path}/iter_30.pth is damaged or cut short: use another one, or copy it again; continuing from ' \
+           f'{expected}' in notes
+
+
+def test_a_folder_that_was_moved_or_is_elsewhere(tmp_path: Path) -> None:
+    (tmp_path / 'new').mkdir()
+    write(tmp_path / 'new/epoch_2.pth')
+    expected = write(tmp_path / 'new/epoch_1.pth', age=5)
+    point(tmp_path / 'new', tmp_path / 'old/epoch_1.pth')
+    assert last_checkpoint(str(tmp_path / 'new'))[0] == expected
+    (tmp_path / 'out').mkdir()
+    (tmp_path / 'log').mkdir()
+    write(tmp_path / 'out/epoch_2.pth', damage=True)
+    expected = write(tmp_path / 'out/epoch_1.pth', age=5)
+    point(tmp_path / 'log', tmp_path / 'out/epoch_2.pth')
+    assert last_checkpoint(str(tmp_path / 'log'))[0] == expected
+
+
+def test_none_that_can_be_continued(tmp_path: Path) -> None:
+    torch.save(dict(meta={}, state_dict={}), tmp_path / 'epoch_1.pth')
+    with pytest.raises(UserError, match=r'none of the 1 checkpoints of .*: copy one there, or choose') as caught:
+        last_checkpoint(str(tmp_path))
+    assert 'epoch_1.pth has no message_hub, optimizer and cannot be continued' in str(caught.value)
