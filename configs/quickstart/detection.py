@@ -10,7 +10,7 @@ model = dict(
         arch=_base_.fec_mini,
         layer_scale_init_value=1.0,
         out_indices=(0, 1, 2, 3)),
-    neck=dict(in_channels=[32, 64, 128, 192], out_channels=64, num_outs=4),
+    neck=dict(type='PAFPN', in_channels=[32, 64, 128, 192], out_channels=64, num_outs=4),
     rpn_head=dict(
         in_channels=64, feat_channels=64, anchor_generator=dict(scales=[6], ratios=[1.0], strides=[4, 8, 16, 32])),
     roi_head=dict(

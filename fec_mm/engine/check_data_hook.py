@@ -31,8 +31,7 @@ class CheckDataHook(Hook):
             UserError: naming the annotation file.
         """
         _check(runner.train_dataloader.dataset)
-        for leaf in leaves(runner.train_dataloader.dataset):
-            _check_classes(leaf, runner.model)
+        _check_classes(runner.train_dataloader.dataset, runner.model)
 
     def before_val(self, runner: Runner) -> None:
         """Check the validation data; raises as `before_train`."""
@@ -41,7 +40,7 @@ class CheckDataHook(Hook):
     def before_test(self, runner: Runner) -> None:
         """Check the test data, which may have no annotations; raises as `before_train`."""
         for leaf in leaves(runner.test_dataloader.dataset):
-                check_samples(leaf)
+            check_samples(leaf)
 
 
 def leaves(dataset: Any) -> Iterator[Any]:
@@ -67,12 +66,17 @@ def _check(dataset: Any) -> None:
 
 
 def _where(leaf: Any) -> str:
-    return str(getattr(leaf, 'ann_file', '') or getattr(leaf, 'data_prefix', '') or type(leaf).__name__)
+    prefix = getattr(leaf, 'data_prefix', '')
+    return str(getattr(leaf, 'ann_file', '') or (prefix.get('img_path') if isinstance(prefix, dict) else prefix)
+               or type(leaf).__name__)
 
 
-def _check_classes(leaf: Any, model: nn.Module) -> None:
-    """Detectors take a label beyond their classes for background, and a GPU says "device-side assert triggered"."""
-    meta = getattr(leaf, 'metainfo', {})
+def _check_classes(dataset: Any, model: nn.Module) -> None:
+    """Detectors take a label beyond their classes for background, and a GPU says "device-side assert triggered".
+
+    Of wrappers the outermost one knows what is trained on.
+    """
+    meta = getattr(dataset, 'metainfo', {})
     classes = meta.get('classes') or ()
     if 'thing_classes' in meta:  # panoptic: a head for things alone
         return
@@ -81,5 +85,6 @@ def _check_classes(leaf: Any, model: nn.Module) -> None:
         if not HEADS.search(name) or not isinstance(count, int) or getattr(module, 'class_agnostic', False):
             continue
         if count < len(classes):
-            raise UserError(f'{_where(leaf)} has {len(classes)} classes and {name} ({type(module).__name__}) has '
-                            f'num_classes={count}: correct num_classes or metainfo.classes')
+            where = _where(next(leaves(dataset)))
+            raise UserError(f'{where} has {len(classes)} classes and {name} ({type(module).__name__}) has num_classes={count}: '
+                            'correct num_classes or metainfo.classes')

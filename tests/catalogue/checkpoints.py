@@ -48,7 +48,7 @@ def hostile(place: Place) -> dict:
 def with_state(change: Callable[[dict], object]) -> Callable[[Place], None]:
     """Change the weights of a good one."""
     def make(place: Place) -> dict:
-        content: dict = torch.load(place.checkpoint, weights_only=True)
+        content: dict = {'optimizer': {}, 'message_hub': {}, **torch.load(place.checkpoint, weights_only=True)}
         change(content['state_dict'])
         return content
     return replaced(make)

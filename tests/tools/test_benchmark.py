@@ -44,6 +44,7 @@ def test_rows(tmp_path: Path) -> None:
     assert [path.name for path in file.parent.iterdir()] == ['rows.json']
 
 
+@pytest.mark.slow
 def test_scaling(tmp_path: Path) -> None:
     file = tmp_path / 'rows.json'
     done = run('--scaling', '--size', '128', '--batch', '1', '--repeats', '1', '--mode', 'eval', '--json', str(file))
