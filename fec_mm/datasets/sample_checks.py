@@ -4,6 +4,7 @@ Shapes: images are H×W×3, label maps H×W, of class numbers.
 """
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -21,11 +22,11 @@ class CheckSample:
 
     Args:
         classes: how many the data set has; None: label maps are not looked at.
-        ignored: the label of pixels that do not count.
+        ignored: labels of pixels that do not count.
     """
 
-    def __init__(self, classes: int | None = None, ignored: int = 255) -> None:
-        self.classes, self.ignored = classes, ignored
+    def __init__(self, classes: int | None = None, ignored: Iterable[int] = (255, )) -> None:
+        self.classes, self.ignored = classes, sorted(set(ignored))
 
     def __call__(self, results: dict[str, Any]) -> dict[str, Any]:
         """Pass the results on.
@@ -51,11 +52,11 @@ class CheckSample:
         assert self.classes is not None
         top = _top(path, labels)
         if top >= self.classes:  # perhaps of the ignored label alone
-            wrong = labels[(labels >= self.classes) & (labels != self.ignored)]
+            wrong = labels[(labels >= self.classes) & ~np.isin(labels, self.ignored)]
             if wrong.size or top > np.iinfo(labels.dtype).max:
                 found = top if top > np.iinfo(labels.dtype).max else int(wrong[0]) + reduced
                 raise UserError(f'{path} has the label {found}, and the classes are {int(reduced)} to '
-                                f'{self.classes - 1 + reduced} ({self.ignored} is ignored): '
+                                f'{self.classes - 1 + reduced} (ignored: {", ".join(map(str, self.ignored))}): '
                                 'correct the labels or metainfo.classes')
 
     def __repr__(self) -> str:
@@ -71,7 +72,7 @@ def _top(path: str, labels: np.ndarray) -> int:
     return int(labels.max())
 
 
-def check_samples(dataset: Any) -> None:
+def check_samples(dataset: Any, ignored: Iterable[int] = ()) -> None:
     """Put a `CheckSample` behind the loading steps of a built data set of one of the toolboxes; once, however often called."""
     steps = getattr(getattr(dataset, 'pipeline', None), 'transforms', None)
     if not steps or any(isinstance(step, CheckSample) for step in steps):
@@ -80,5 +81,5 @@ def check_samples(dataset: Any) -> None:
     classes = getattr(dataset, 'metainfo', {}).get('classes') or ()
     if loading:
         is_segmentation = classes and hasattr(dataset, 'ignore_index')
-        check = CheckSample(len(classes), dataset.ignore_index) if is_segmentation else CheckSample()
+        check = CheckSample(len(classes), {dataset.ignore_index, *ignored}) if is_segmentation else CheckSample()
         steps.insert(loading[-1] + 1, check)

@@ -30,17 +30,17 @@ class CheckDataHook(Hook):
         Raises:
             UserError: naming the annotation file.
         """
-        _check(runner.train_dataloader.dataset)
+        _check(runner.train_dataloader.dataset, runner.model)
         _check_classes(runner.train_dataloader.dataset, runner.model)
 
     def before_val(self, runner: Runner) -> None:
         """Check the validation data; raises as `before_train`."""
-        _check(runner.val_dataloader.dataset)
+        _check(runner.val_dataloader.dataset, runner.model)
 
     def before_test(self, runner: Runner) -> None:
         """Check the test data, which may have no annotations; raises as `before_train`."""
         for leaf in leaves(runner.test_dataloader.dataset):
-            check_samples(leaf)
+            check_samples(leaf, _ignored(runner.model))
 
 
 def leaves(dataset: Any) -> Iterator[Any]:
@@ -52,17 +52,23 @@ def leaves(dataset: Any) -> Iterator[Any]:
         yield from leaves(child)
 
 
-def _check(dataset: Any) -> None:
+def _check(dataset: Any, model: nn.Module) -> None:
     for leaf in leaves(dataset):
         where = _where(leaf)
         if len(leaf) == 0:
             raise UserError(f'{where} gives no sample: check the annotations, metainfo.classes, the image folder and filter_cfg')
-        check_samples(leaf)
+        check_samples(leaf, _ignored(model))
         if not hasattr(leaf, 'get_data_info') or 'instances' not in leaf.get_data_info(0):
             continue
         if not any(leaf.get_data_info(i)['instances'] for i in range(len(leaf))):
             raise UserError(f'{where} lists {len(leaf)} images and no object of the classes: '
                             'check the annotations and metainfo.classes')
+
+
+def _ignored(model: nn.Module) -> set[int]:
+    """Labels that the model's segmentation heads ignore; the data set may not know of them."""
+    found = {getattr(m, 'ignore_index', None) for m in model.modules()}
+    return {label for label in found if isinstance(label, int) and label >= 0}
 
 
 def _where(leaf: Any) -> str:

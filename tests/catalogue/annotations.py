@@ -129,11 +129,11 @@ CASES = [
          damage=lambda place: (place.data / 'maps/0.png').write_bytes((place.data / 'maps/0.png').read_bytes()[:60])),
     Case('A label map with a class out of range', 'Labels start at 1, or are colours, or belong to another list of classes.',
          'Correct the labels, `metainfo.classes` and `num_classes`; `reduce_zero_label=True` for labels that start at 1.',
-         '…data/maps/0.png has the label 7, and the classes are 0 to 1 (255 is ignored): correct the labels or '
+         '…data/maps/0.png has the label 7, and the classes are 0 to 1 (ignored: 255): correct the labels or '
          'metainfo.classes', scope='mmseg', damage=label_map(lambda labels: with_label(labels, 7)), tools=('train', 'test')),
     Case('A 16-bit label map with a class out of range', 'Instance numbers, as in Cityscapes; mmseg keeps their lower 8 bits.',
          'Write label maps of 8 bits.',
-         '…data/maps/0.png has the label 257, and the classes are 0 to 1 (255 is ignored): correct the labels or '
+         '…data/maps/0.png has the label 257, and the classes are 0 to 1 (ignored: 255): correct the labels or '
          'metainfo.classes', scope='mmseg', damage=label_map(lambda labels: with_label(labels.astype(np.uint16), 257)),
          tools=('train', 'test')),
     Case('A label map of another size', 'Made of a resized copy of the image.', 'Make it of the image, without interpolation.',

@@ -36,9 +36,9 @@ def test_refuses_other_labels(tmp_path: Path, reduced: bool, classes: str) -> No
 
 def test_another_ignored_label(tmp_path: Path) -> None:
     labels = np.array([[0, 1, 2, 9]] * 3, np.uint8)
-    CheckSample(3, ignored=9)(sample(tmp_path, labels))
-    with pytest.raises(UserError, match='9 is ignored'):
-        CheckSample(3, ignored=9)(sample(tmp_path, np.full((3, 4), 255, np.uint8)))
+    CheckSample(3, ignored=[9])(sample(tmp_path, labels))
+    with pytest.raises(UserError, match='ignored: 9'):
+        CheckSample(3, ignored=[9])(sample(tmp_path, np.full((3, 4), 255, np.uint8)))
 
 
 def test_sizes() -> None:
@@ -56,8 +56,8 @@ def test_is_put_behind_loading_once() -> None:
     dataset = SimpleNamespace(pipeline=SimpleNamespace(transforms=[LoadThings(), LoadThings(), 'Resize']), ignore_index=7,
                               metainfo=dict(classes=('a', 'b')))
     for _ in range(2):
-        check_samples(dataset)
+        check_samples(dataset, ignored=[3])
     steps = dataset.pipeline.transforms
     assert [type(step) for step in steps] == [LoadThings, LoadThings, CheckSample, str]
-    assert (steps[2].classes, steps[2].ignored) == (2, 7)
+    assert (steps[2].classes, steps[2].ignored) == (2, [3, 7])
     check_samples(SimpleNamespace())  # has no pipeline

@@ -62,3 +62,17 @@ def test_heads_have_the_classes_of_the_data(name: str, count: int, fits: bool) -
         return
     with pytest.raises(UserError, match=rf'a\.json has 2 classes and {name} \(Identity\) has num_classes=1: correct'):
         CheckDataHook().before_train(run)
+
+
+def test_labels_that_only_the_head_ignores() -> None:
+    class LoadMap:
+        """Has the name of a loading step."""
+
+    data = Data([{'seg_map_path': 'x.png'}])
+    data._metainfo, data.ignore_index = {'classes': ('a', 'b')}, 255
+    data.pipeline.transforms = [LoadMap()]
+    run = runner(data)
+    run.model = nn.ModuleDict({'decode_head': nn.Identity(), 'loss': nn.CrossEntropyLoss()})  # the loss ignores -100
+    run.model.decode_head.ignore_index = 11
+    CheckDataHook().before_train(run)
+    assert data.pipeline.transforms[1].ignored == [11, 255]
