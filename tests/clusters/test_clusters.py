@@ -132,6 +132,7 @@ def test_recorder_inside_of_a_larger_model_with_regions():
 
 @pytest.mark.slow
 def test_levels_and_groups_of_a_large_image_take_less_than_a_second():
+    pytest.importorskip('sklearn.cluster')  # a second or two, once in a process
     torch.manual_seed(0)
     pools = [torch.randint(0, -(-h // 2) * -(-w // 2), (1, 1, h, w)) for h, w in ((200, 336), (100, 168), (50, 84))]
     features = torch.randn(1, 320, 25, 42)
