@@ -1,19 +1,18 @@
 """What a case of bad input is, and the folder that it is tried in."""
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from fec_mm.apis import probe, test, train
+from tests.tools.commands import tool
 from tests.tools.tiny import make_config
 
 TASKS = {'mmpretrain': 'classification', 'mmdet': 'detection', 'mmseg': 'segmentation'}
@@ -117,15 +116,6 @@ def write_config(place: Place, extra: str = '') -> None:
     """The config of a place, ended by the text `extra`, in which {folder} and {checkpoint} are filled in."""
     extra = extra.replace('{folder}', str(place.folder)).replace('{checkpoint}', str(place.checkpoint))
     make_config(place.folder, place.scope, SHORT + (COLOUR if place.scope == 'mmpretrain' else '') + extra, place.folder)
-
-
-def tool(path: str) -> ModuleType:
-    """A tool as a module."""
-    file = Path(__file__).parents[2] / 'tools' / path
-    spec: Any = importlib.util.spec_from_file_location(file.stem, file)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def command(name: str, place: Place, argv: tuple[str, ...]) -> Callable[[], object]:

@@ -1,11 +1,14 @@
 """Tools run as commands, and what they wrote."""
 from __future__ import annotations
 
+import importlib.util
 import os
 import socket
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import torch
 
@@ -21,6 +24,16 @@ def run(*command: object, **environment: str) -> subprocess.CompletedProcess[str
     return subprocess.run([str(c) for c in command], capture_output=True, text=True, cwd=HERE.parents[1], timeout=300,
                           env={**os.environ, 'PATH': path, 'PYTHONPATH': modules, 'OMP_NUM_THREADS': '1', **environment},
                           check=False)
+
+
+def tool(path: str) -> ModuleType:
+    """A file of tools/ as a module."""
+    file = HERE.parents[1] / 'tools' / path
+    spec: Any = importlib.util.spec_from_file_location(f'tools_{file.stem}', file)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # where its dataclasses are looked up
+    spec.loader.exec_module(module)
+    return module
 
 
 def free_port() -> str:

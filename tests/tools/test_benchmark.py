@@ -1,7 +1,6 @@
 """The benchmark's rows and its words for mistakes."""
 from __future__ import annotations
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -11,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from fec_mm.apis.cli import run_cli
+
+from .commands import tool
 
 TOOL = Path(__file__).parents[2] / 'tools/analysis_tools/benchmark.py'
 QUICK = ['--size', '64x32', '--batch', '2', '--repeats', '1']
@@ -22,11 +23,7 @@ def run(*args: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope='module')
 def main() -> Callable[[list[str]], None]:
-    spec = importlib.util.spec_from_file_location('benchmark', TOOL)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules['benchmark'] = module  # where its dataclasses are looked up
-    spec.loader.exec_module(module)
-    return module.main
+    return tool('analysis_tools/benchmark.py').main
 
 
 def test_rows(tmp_path: Path) -> None:

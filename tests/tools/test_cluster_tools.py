@@ -1,13 +1,10 @@
 """From a tiny training that shows and measures its clusters to the tools that do so afterwards."""
 from __future__ import annotations
 
-import importlib.util
 import json
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +14,7 @@ from PIL import Image
 from fec_mm.apis import train
 from fec_mm.evaluation.cluster_maps import MEASURES
 
+from .commands import tool
 from .tiny import make_config
 
 Failure = Callable[..., str]
@@ -28,14 +26,6 @@ val_evaluator = test_evaluator = [dict(type='IoUMetric'), dict(type='fec_mm.Clus
 custom_hooks = [dict(type='fec_mm.ClusterMapHook'),
                 dict(type='fec_mm.ClusterVisualizationHook', images=['{root}/data/images/1.png', '{root}/data/images/2.png'])]
 """
-
-
-def tool(path: str) -> ModuleType:
-    file = Path(__file__).parents[2] / 'tools' / path
-    spec: Any = importlib.util.spec_from_file_location(file.stem, file)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture
