@@ -40,8 +40,10 @@ val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 optim_wrapper = dict(
     type='OptimWrapper',
-    optimizer=dict(type='AdamW', lr=3e-3, weight_decay=0.05),
+    optimizer=dict(type='AdamW', lr=3e-3, weight_decay=0.05, fused=True),
     paramwise_cfg=dict(norm_decay_mult=0., bias_decay_mult=0.))
 param_scheduler = dict(type='OneCycleLR', eta_max=3e-3, pct_start=0.15, total_steps=max_iters, by_epoch=False)
-default_hooks = dict(checkpoint=dict(interval=500))
+default_hooks = dict(
+    checkpoint=dict(interval=500),
+    channels_last=dict(type='fec_mm.ChannelsLastHook'))
 auto_scale_lr = dict(enable=False, base_batch_size=8)

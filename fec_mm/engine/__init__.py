@@ -1,4 +1,5 @@
 """Hooks and schedulers of the runner."""
+from .channels_last_hook import ChannelsLastHook
 from .check_data_hook import CheckDataHook
 from .cluster_probe_hook import ClusterProbeHook
 from .divergence_hook import DivergenceHook
@@ -10,6 +11,6 @@ from .strict_load_hook import StrictLoadHook
 from .warmup_cosine_lr import WarmupCosineLR
 
 __all__ = [
-    'CheckDataHook', 'ClusterProbeHook', 'DivergenceHook', 'EpochLengthHook', 'ExactResumeHook', 'ProcessWatchHook',
-    'SafeCheckpointHook', 'StrictLoadHook', 'WarmupCosineLR'
+    'ChannelsLastHook', 'CheckDataHook', 'ClusterProbeHook', 'DivergenceHook', 'EpochLengthHook', 'ExactResumeHook',
+    'ProcessWatchHook', 'SafeCheckpointHook', 'StrictLoadHook', 'WarmupCosineLR'
 ]

@@ -68,7 +68,7 @@ class Indexed:
         """The product of each position with its own center: G×N×e×D, G×e×M×D → G×N×e."""
         flat = table.transpose(0, 1).flatten(1, 2)
         own = torch.stack([flat[h].index_select(0, row) for h, row in enumerate(self.rows)], 1)
-        return (own.view_as(f) * f).sum(-1)
+        return (own * f.flatten(0, 1)).sum(-1).view(f.shape[:3])
 
     def sum(self, x: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor]:
         """Σ weight·x and Σ weight over each cluster: G×N×C, G×N×e (None: ones) → G×e×M×C, G×e×M."""

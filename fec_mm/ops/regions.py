@@ -118,6 +118,9 @@ def average_pairs(x: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
         The means, G×M×C with M = h·w/4, and which of them have positions at all, G×M.
     """
     def squares(t: Tensor) -> Tensor:
+        if torch.compiler.is_compiling() and not is_exporting():
+            # Inductor cannot lay out the input of avg_pool2d where the sides are even by an expression of the image's.
+            return t.unflatten(2, (-1, 2)).unflatten(1, (-1, 2)).mean((2, 4)).flatten(1, 2)
         # The plain mean: the ONNX exporter silently drops a divisor_override.
         return F.avg_pool2d(t.permute(0, 3, 1, 2), 2).permute(0, 2, 3, 1).flatten(1, 2)
 

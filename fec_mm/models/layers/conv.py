@@ -36,4 +36,6 @@ class PointStem(nn.Module):
         with torch.autocast(x.device.type, enabled=False):
             weight = self.proj.weight
             x = torch.cat([x, points.expand(B, -1, -1, -1)], 1).to(weight.dtype)
-            return self.proj(x).permute(0, 2, 3, 1).contiguous()
+            # In the layout of the maps, which makes the convolution faster, and which Inductor would otherwise choose by itself
+            # and tie the backward graph to one image size.
+            return self.proj(x.contiguous(memory_format=torch.channels_last)).permute(0, 2, 3, 1).contiguous()
