@@ -29,8 +29,7 @@ from fec_mm.fileio import AtomicBackend
 
 TOOLS = Path(__file__).resolve().parent
 BASE = TOOLS.parent / 'configs' / 'probing' / '_base_'
-MODELS = ('fec-mini', 'resnet-mini', 'vit-mini')
-VARIANTS = ('resnet-mini-gn', 'resnet-mini-ln')
+MODELS = ('fec-mini', 'resnet-mini', 'vit-mini', 'resnet-mini-gn', 'resnet-mini-ln')
 GROUPINGS = ('natural', 'unrelated')
 # What the summary shows of each layer.
 SCORES = {'all AMI': ('global', 'ami'), 'within AMI': ('within', 'ami'), 'within accuracy': ('within', 'accuracy'),
@@ -143,7 +142,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs', 'probing'))
     parser.add_argument('--jobs', type=int, default=2, help='runs at a time, each on one core')
     parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2])
-    parser.add_argument('--models', nargs='+', choices=[*MODELS, *VARIANTS], default=list(MODELS))
+    parser.add_argument('--models', nargs='+', choices=MODELS, default=list(MODELS))
     args = parser.parse_args(argv)
     data = Path(os.environ.get('FEC_DATA', 'data'), 'digits')  # where the configs look
     code = subprocess.run([sys.executable, str(TOOLS / 'dataset_converters/digits.py'), '--out-dir', str(data)]).returncode

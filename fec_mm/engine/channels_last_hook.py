@@ -25,7 +25,7 @@ class ChannelsLastHook(Hook):
         """Before the weights are initialised or loaded, which keeps the layout. Repeated calls change nothing."""
         for module in runner.model.modules():
             if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
-                module.to(memory_format=channels_last)
+                module.weight.data = module.weight.data.contiguous(memory_format=channels_last)
             elif type(module).__module__.startswith('mmcv.ops.') and _channels_first not in module._forward_pre_hooks.values():
                 module.register_forward_pre_hook(_channels_first)
 

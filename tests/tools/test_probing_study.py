@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / 'tools'))
 import probing_study as study
 
 
-@pytest.mark.parametrize('model', [*study.MODELS, *study.VARIANTS])
+@pytest.mark.parametrize('model', study.MODELS)
 @pytest.mark.parametrize('grouping', study.GROUPINGS)
 def test_configs(tmp_path: Path, model: str, grouping: str) -> None:
     (tmp_path / 'x.py').write_text(study.config(model, grouping, 7))

@@ -16,8 +16,8 @@ class GroupNorm(nn.GroupNorm):
         super().__init__(1, dim)
 
     def forward(self, x: Tensor) -> Tensor:
-        # The first trainable layer behind frozen ones: there PyTorch's channels-last backward on the CPU, without a gradient of the
-        # input to write, crashes the process (aten/src/ATen/native/cpu/group_norm_kernel.cpp, torch 2.13).
+        # The first trainable layer behind frozen ones: there PyTorch's channels-last backward on the CPU, without a gradient
+        # of the input to write, crashes the process (aten/src/ATen/native/cpu/group_norm_kernel.cpp, torch 2.13).
         crashes = torch.is_grad_enabled() and self.weight.requires_grad and not x.requires_grad
         # Inductor lays the output of group norm out channels first, and cannot order its strides where sizes are symbolic.
         compiling = torch.compiler.is_compiling() and not is_exporting()
