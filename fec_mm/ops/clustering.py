@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .assign import assign, first_largest
+from .linear import linear
 from .members import Indexed, OneHot, one_hot_is_faster
 from .regions import average_centers, average_pairs, ceil_div, from_regions, pooled_ids, raster_ids, to_regions, valid_positions
 
@@ -42,7 +43,8 @@ def encode(x: Tensor, f_weight: Tensor, f_bias: Tensor, v_weight: Tensor, v_bias
     members, similarity, rep, ids = _cluster(x, f_weight, f_bias, alpha, beta, heads, centers, regions, weighting)
     with torch.autocast(x.device.type, enabled=False):
         table = _per_head(rep, v_weight, v_bias, proj_weight)
-    y = members.dispatch(table.to(f_weight.dtype), similarity) + proj_bias
+    y = members.dispatch(table.to(f_weight.dtype), similarity)
+    y = y.add_(proj_bias) if y.dtype == proj_bias.dtype else y + proj_bias
     return from_regions(y.unflatten(1, (ceil_div(H, regions), ceil_div(W, regions))), regions, (H, W)), ids
 
 
@@ -120,13 +122,13 @@ def _cluster(x: Tensor, f_weight: Tensor, f_bias: Tensor, alpha: Tensor, beta: T
     x = to_regions(x, regions)
     h, w = x.shape[1:3]
     x = x.flatten(1, 2)
-    f = F.linear(x, f_weight, f_bias).unflatten(-1, (heads, -1))
+    f = linear(x, f_weight, f_bias).unflatten(-1, (heads, -1))
     # Similarities, sums and counts in float32 whatever the surroundings: a cluster's sum overflows float16.
     with torch.autocast(x.device.type, enabled=False):
         x, f = full(x), full(f)
         # c·f_n = (W_fᵀ c)·x_n + c·b: the scores of all heads in one product.
-        queries = torch.einsum('gemd,edc->gemc', center, full(f_weight).unflatten(0, (heads, -1)))
-        offsets = torch.einsum('gemd,ed->gem', center, full(f_bias).unflatten(0, (heads, -1)))
+        queries = _each_head(center, full(f_weight).unflatten(0, (heads, -1)))
+        offsets = (center @ full(f_bias).view(heads, -1, 1)).squeeze(-1)
         # The sigmoid is monotonic: the best center has the largest or, where alpha is negative, the smallest cosine.
         sign = torch.where(alpha.detach() < 0, -1., 1.).to(x.dtype)
         queries, offsets = queries * sign, offsets * sign
@@ -169,7 +171,7 @@ def full(x: Tensor) -> Tensor:
 
 def _first_if_all_tie(index: Tensor, alpha: Tensor) -> Tensor:
     """The first center where alpha is zero, with which all of them are equally similar."""
-    return index * (alpha.detach() != 0)
+    return index.mul_(alpha.detach() != 0)
 
 
 def _excluded(choosable: Tensor, like: Tensor) -> Tensor:
@@ -180,6 +182,10 @@ def _excluded(choosable: Tensor, like: Tensor) -> Tensor:
 def _per_head(means: Tensor, v_weight: Tensor, v_bias: Tensor, proj_weight: Tensor) -> Tensor:
     """Value and output projection of the representatives, G×e×M×C → G×e×M×C', each head with its own rows and columns."""
     heads = means.shape[1]
-    values = torch.einsum('gemc,edc->gemd', means, full(v_weight).unflatten(0, (heads, -1)))
-    values = values + full(v_bias).view(heads, 1, -1)
-    return torch.einsum('gemd,ked->gemk', values, full(proj_weight).unflatten(1, (heads, -1)))
+    values = _each_head(means, full(v_weight).unflatten(0, (heads, -1)).transpose(1, 2)) + full(v_bias).view(heads, 1, -1)
+    return _each_head(values, full(proj_weight).unflatten(1, (heads, -1)).permute(1, 2, 0))
+
+
+def _each_head(x: Tensor, weight: Tensor) -> Tensor:
+    """x[g, h] @ weight[h]: G×e×M×D, e×D×C → G×e×M×C, as one product for each head."""
+    return (x.transpose(0, 1).flatten(1, 2) @ weight).unflatten(1, x.shape[::2]).transpose(0, 1)

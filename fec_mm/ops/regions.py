@@ -6,10 +6,12 @@ has weight zero in every mean, sum and count.
 """
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
 import torch.fx.experimental.symbolic_shapes
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 # Of torch 2.7 and newer.
 is_exporting = getattr(torch.compiler, 'is_exporting', lambda: False)
@@ -72,21 +74,30 @@ def pooling_matrix(length: int, side: int, regions: int, centers: int, like: Ten
 
     The bins are those of `torch.nn.functional.adaptive_avg_pool2d`, which overlap where m does not divide h (`side`) and
     repeat positions where m > h. As a matrix product the pooling is deterministic on every device, and exports with
-    dynamic sizes.
+    dynamic sizes. Matrices are kept and must not be written to.
 
     Returns:
         The matrix, (r·m)×length, whose rows sum to one or, for a bin with nothing but padding, to zero; and which bins can be
         chosen, (r·m) booleans: not those without positions, nor those with the same positions as the one before, which would
         tie with it.
     """
-    center = torch.arange(centers, device=like.device)
-    offset = torch.arange(regions, device=like.device)[:, None] * side
-    start = (offset + center * side // centers).flatten()
-    stop = (offset + ((center + 1) * side + centers - 1) // centers).flatten().clamp(max=length)
-    position = torch.arange(length, device=like.device)
-    member = ((position >= start[:, None]) & (position < stop[:, None])).to(like.dtype)
-    repeated = F.pad((start[1:] == start[:-1]) & (stop[1:] == stop[:-1]), (1, 0))
-    return member / member.sum(1, keepdim=True).clamp(min=1), (start < stop) & ~repeated
+    plain = type(like) in (Tensor, nn.Parameter) and type(length) is int and not torch.compiler.is_compiling()
+    make = _pooling_matrix if plain else _pooling_matrix.__wrapped__
+    return make(length, side, regions, centers, like.dtype, like.device)
+
+
+@lru_cache(maxsize=256)
+def _pooling_matrix(length: int, side: int, regions: int, centers: int, dtype: torch.dtype,
+                    device: torch.device) -> tuple[Tensor, Tensor]:
+    with torch.inference_mode(False):  # whose tensors cannot be kept for training
+        center = torch.arange(centers, device=device)
+        offset = torch.arange(regions, device=device)[:, None] * side
+        start = (offset + center * side // centers).flatten()
+        stop = (offset + ((center + 1) * side + centers - 1) // centers).flatten().clamp(max=length)
+        position = torch.arange(length, device=device)
+        member = ((position >= start[:, None]) & (position < stop[:, None])).to(dtype)
+        repeated = F.pad((start[1:] == start[:-1]) & (stop[1:] == stop[:-1]), (1, 0))
+        return member / member.sum(1, keepdim=True).clamp(min=1), (start < stop) & ~repeated
 
 
 def average_centers(x: Tensor, regions: int, centers: int) -> tuple[Tensor, Tensor | None]:

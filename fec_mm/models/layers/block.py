@@ -6,25 +6,13 @@ import torch.nn.functional as F
 from mmcv.cnn.bricks import DropPath
 from torch import Tensor, nn
 
+from fec_mm.ops.linear import autocasting, linear
+
 from .cluster_encode import ClusterEncode
 from .norm import GroupNorm
 
 # Hidden numbers at once on a CPU: 4 MiB, which stay in its caches and in memory that the process keeps.
 TILE = 1 << 20
-
-
-def autocasting(device: torch.device) -> bool:
-    """`torch.is_autocast_enabled(device.type)`, which torch before 2.4 has as two functions."""
-    if hasattr(torch, 'get_autocast_dtype'):
-        return torch.is_autocast_enabled(device.type)
-    return torch.is_autocast_cpu_enabled() if device.type == 'cpu' else torch.is_autocast_enabled()
-
-
-def linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """`F.linear` for products wider than their input: on a CPU it would first fill the whole output with the bias."""
-    if x.device.type == 'cpu' and not autocasting(x.device):
-        return (x @ weight.t()).add_(bias)
-    return F.linear(x, weight, bias)
 
 
 class MLP(nn.Module):
@@ -92,8 +80,10 @@ class ClusterBlock(nn.Module):
         self.drop_path = DropPath(drop_path) if drop_path else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        x = x + self.drop_path(scaled(self.mixer, self.norm1(x), self.layer_scale1))
         alone = not (self.training or torch.is_grad_enabled() or torch.compiler.is_compiling())
-        if x.device.type == 'cpu' and alone and foldable(self.layer_scale2):
-            return self.mlp(self.norm2(x), self.layer_scale2, x.contiguous())
+        if x.device.type == 'cpu' and alone and foldable(self.layer_scale1):
+            # In place: fresh memory costs more than the sums.
+            x = self.mixer(self.norm1(x), self.layer_scale1).add_(x).contiguous()
+            return self.mlp(self.norm2(x), self.layer_scale2, x)
+        x = x + self.drop_path(scaled(self.mixer, self.norm1(x), self.layer_scale1))
         return x + self.drop_path(scaled(self.mlp, self.norm2(x), self.layer_scale2))
