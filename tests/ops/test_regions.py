@@ -42,3 +42,14 @@ def test_raster_ids_of_two_by_two_regions() -> None:
     """Center (row 1, column 0) of the region at the bottom right, 3×2 centers each: row 4, column 2 of a 6×4 map."""
     index = torch.tensor([0, 0, 0, 2]).view(4, 1)
     assert raster_ids(index, 2, (3, 2))[3].item() == 4 * 4 + 2
+
+
+def test_matrices_kept_from_inference_mode_train() -> None:
+    """PyTorch refuses to save tensors made in inference mode for the backward pass."""
+    x = torch.randn(1, 37, 41, 3)
+    with torch.inference_mode():
+        average_centers(x, 1, 5)
+    means, _ = average_centers(x.requires_grad_(), 1, 5)
+    means.sum().backward()
+    torch.testing.assert_close(means.detach(), F.adaptive_avg_pool2d(
+        x.detach().permute(0, 3, 1, 2), 5).flatten(2).transpose(1, 2))
