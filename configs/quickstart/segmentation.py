@@ -8,14 +8,14 @@ norm_cfg = dict(type='BN', requires_grad=True)
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations'),
-    dict(type='RandomCrop', crop_size=(112, 112), cat_max_ratio=0.85),
+    dict(type='RandomCrop', crop_size=(128, 128), cat_max_ratio=0.85),
     dict(type='PackSegInputs')
 ]
 # On two cores a worker takes from the network's threads more than it brings.
 train_dataloader = dict(
     batch_size=8, num_workers=0, persistent_workers=False, dataset=dict(pipeline=train_pipeline))
 model = dict(
-    data_preprocessor=dict(size=(112, 112)),
+    data_preprocessor=dict(size=(128, 128)),
     backbone=dict(
         _delete_=True,
         type='fec_mm.FEC',
