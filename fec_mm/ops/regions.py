@@ -82,22 +82,27 @@ def pooling_matrix(length: int, side: int, regions: int, centers: int, like: Ten
         tie with it.
     """
     plain = type(like) in (Tensor, nn.Parameter) and type(length) is int and not torch.compiler.is_compiling()
-    make = _pooling_matrix if plain else _pooling_matrix.__wrapped__
+    make = _kept_matrix if plain else _pooling_matrix
     return make(length, side, regions, centers, like.dtype, like.device)
 
 
 @lru_cache(maxsize=256)
+def _kept_matrix(length: int, side: int, regions: int, centers: int, dtype: torch.dtype,
+                 device: torch.device) -> tuple[Tensor, Tensor]:
+    with torch.inference_mode(False):  # whose tensors cannot be kept for training
+        return _pooling_matrix(length, side, regions, centers, dtype, device)
+
+
 def _pooling_matrix(length: int, side: int, regions: int, centers: int, dtype: torch.dtype,
                     device: torch.device) -> tuple[Tensor, Tensor]:
-    with torch.inference_mode(False):  # whose tensors cannot be kept for training
-        center = torch.arange(centers, device=device)
-        offset = torch.arange(regions, device=device)[:, None] * side
-        start = (offset + center * side // centers).flatten()
-        stop = (offset + ((center + 1) * side + centers - 1) // centers).flatten().clamp(max=length)
-        position = torch.arange(length, device=device)
-        member = ((position >= start[:, None]) & (position < stop[:, None])).to(dtype)
-        repeated = F.pad((start[1:] == start[:-1]) & (stop[1:] == stop[:-1]), (1, 0))
-        return member / member.sum(1, keepdim=True).clamp(min=1), (start < stop) & ~repeated
+    center = torch.arange(centers, device=device)
+    offset = torch.arange(regions, device=device)[:, None] * side
+    start = (offset + center * side // centers).flatten()
+    stop = (offset + ((center + 1) * side + centers - 1) // centers).flatten().clamp(max=length)
+    position = torch.arange(length, device=device)
+    member = ((position >= start[:, None]) & (position < stop[:, None])).to(dtype)
+    repeated = F.pad((start[1:] == start[:-1]) & (stop[1:] == stop[:-1]), (1, 0))
+    return member / member.sum(1, keepdim=True).clamp(min=1), (start < stop) & ~repeated
 
 
 def average_centers(x: Tensor, regions: int, centers: int) -> tuple[Tensor, Tensor | None]:
