@@ -12,6 +12,7 @@ import torch
 import torch.fx.experimental.symbolic_shapes
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils._python_dispatch import _get_current_dispatch_mode
 
 # Of torch 2.7 and newer.
 is_exporting = getattr(torch.compiler, 'is_exporting', lambda: False)
@@ -81,8 +82,9 @@ def pooling_matrix(length: int, side: int, regions: int, centers: int, like: Ten
         chosen, (r·m) booleans: not those without positions, nor those with the same positions as the one before, which would
         tie with it.
     """
+    # Nothing is kept while compiling or tracing, or where a dispatch mode sees all operators, such as fake tensors and counters.
     plain = type(like) in (Tensor, nn.Parameter) and type(length) is int and not torch.compiler.is_compiling()
-    make = _kept_matrix if plain else _pooling_matrix
+    make = _kept_matrix if plain and _get_current_dispatch_mode() is None else _pooling_matrix
     return make(length, side, regions, centers, like.dtype, like.device)
 
 
