@@ -11,7 +11,7 @@ TRAIN_PER_CLASS = 400  # of 500; the others are for validation
 
 
 class Digits(NamedTuple):
-    """K digits: their numbers in the source's order (K), square grey images (MNIST: K×28×28, uint8, ink is white) and labels (K)."""
+    """K digits: numbers in the source's order (K), grey images (of MNIST K×28×28, uint8, ink is white) and labels (K)."""
     numbers: np.ndarray
     images: np.ndarray
     labels: np.ndarray
