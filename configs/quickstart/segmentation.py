@@ -36,7 +36,7 @@ model = dict(
         norm_cfg=norm_cfg,
         # Background is most of it, and soon easy: pixels that are right with 0.7 do not count.
         sampler=dict(type='OHEMPixelSampler', thresh=0.7, min_kept=2000)))
-max_iters = 2500
+max_iters = 2000
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=max_iters, val_interval=500)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
