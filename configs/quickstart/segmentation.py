@@ -44,7 +44,9 @@ optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='AdamW', lr=3e-3, weight_decay=0.05, fused=True),
     paramwise_cfg=dict(norm_decay_mult=0., bias_decay_mult=0.))
-param_scheduler = dict(type='OneCycleLR', eta_max=3e-3, pct_start=0.15, total_steps=max_iters, by_epoch=False)
+# It ends at four fifths of the cycle, with an eighth of the peak: the fifth that is left out brought 0.5 mIoU, a whole cycle in this
+# time costs 5 (README).
+param_scheduler = dict(type='OneCycleLR', eta_max=3e-3, pct_start=0.15, total_steps=max_iters * 5 // 4, by_epoch=False)
 default_hooks = dict(
     checkpoint=dict(interval=500),
     channels_last=dict(type='fec_mm.ChannelsLastHook'))
