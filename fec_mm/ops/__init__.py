@@ -1,6 +1,6 @@
 """Pure tensor functions: whole clustering layers, B×H×W×C in and out. They know nothing of the OpenMMLab toolboxes."""
 from . import reference
 from .clustering import encode, pool, represent
-from .dispatch import dispatch, most_similar
+from .dispatch import cell_means, dispatch, most_similar
 
-__all__ = ['dispatch', 'encode', 'most_similar', 'pool', 'reference', 'represent']
+__all__ = ['cell_means', 'dispatch', 'encode', 'most_similar', 'pool', 'reference', 'represent']

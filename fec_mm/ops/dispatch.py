@@ -11,10 +11,20 @@ from torch import Tensor
 from .assign import assign
 from .clustering import EPS, full, similarity_of
 from .members import Indexed
+from .regions import pooling_matrix
 
 STEPS = (-1, 0, 1)
 # Pairs of numbers of steps; the others in raster order.
 OWN_CELL_FIRST = ((1, 1), (0, 0), (0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1), (2, 2))
+
+
+def cell_means(f: Tensor, coarse: tuple[int, int]) -> Tensor:
+    """Adaptive average pooling to one key for each representative: B×H×W×D, (h, w) → B×h×w×D, at least float32."""
+    with torch.autocast(f.device.type, enabled=False):
+        f = full(f)
+        B, H, W, D = f.shape
+        rows, cols = (pooling_matrix(side, side, 1, cell, f)[0] for side, cell in zip((H, W), coarse))
+        return cols @ (rows @ f.reshape(B, H, W * D)).reshape(B, -1, W, D)
 
 
 def most_similar(f: Tensor, keys: Tensor, alpha: Tensor, beta: Tensor, *, near: bool = True) -> tuple[Tensor, Tensor]:

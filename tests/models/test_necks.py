@@ -89,7 +89,8 @@ def transcription(neck: ClusterFPN, inputs: list[Tensor], near: bool, extra: str
     x = [conv(x) for conv, x in zip(neck.lateral_convs, inputs)]
     for i in (1, 0):
         layer = neck.dispatches[i]
-        f, keys = (t.permute(0, 2, 3, 1) for t in (layer.f(inputs[i]), layer.key(x[i + 1])))
+        f = layer.f(inputs[i])
+        f, keys = (t.permute(0, 2, 3, 1) for t in (f, nn.functional.adaptive_avg_pool2d(f, x[i + 1].shape[2:])))
         x[i] = x[i] + naive.send(f, keys, x[i + 1], layer.alpha, layer.beta, near)[0]
     outs = [conv(t) for conv, t in zip(neck.fpn_convs, x)]
     source = {False: outs[-1], 'on_input': inputs[-1], 'on_lateral': x[-1], 'on_output': outs[-1]}[extra]

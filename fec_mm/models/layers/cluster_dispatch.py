@@ -4,7 +4,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from fec_mm.ops import dispatch, most_similar
+from fec_mm.ops import cell_means, dispatch, most_similar
 
 from .tap import AssignmentTap
 
@@ -12,27 +12,27 @@ from .tap import AssignmentTap
 class ClusterDispatch(nn.Module):
     """Each position of a finer map takes a representative's feature, a coarser map's, scaled by their similarity.
 
+    Each representative is compared by the mean feature of the finer positions in its cell, as the paper's centers are (Sec. 3.2),
+    so that the choice means something before anything is learnt.
     Channels first, as necks are: B×C×H×W and B×C'×h×w → B×C'×H×W, any two sizes.
 
     Args:
         in_dim: C, channels of the finer map, which is only compared.
-        dim: C', channels of the coarser map.
         near: Whether the candidates are the coarse cell that a position lies in and its eight neighbours, or all.
         head_dim: Channels in which they are compared.
     """
 
-    def __init__(self, in_dim: int, dim: int, near: bool = True, head_dim: int = 32) -> None:
+    def __init__(self, in_dim: int, near: bool = True, head_dim: int = 32) -> None:
         super().__init__()
         self.near = near
         self.f = nn.Conv2d(in_dim, head_dim, 1)
-        self.key = nn.Conv2d(dim, head_dim, 1)
         self.alpha = nn.Parameter(torch.ones(1))
         self.beta = nn.Parameter(torch.zeros(1))
         self.tap = AssignmentTap()
 
     def forward(self, x: Tensor, representatives: Tensor) -> Tensor:
-        f, keys = (t.permute(0, 2, 3, 1).contiguous() for t in (self.f(x), self.key(representatives)))
-        index, similarity = most_similar(f, keys, self.alpha, self.beta, near=self.near)
+        f = self.f(x).permute(0, 2, 3, 1).contiguous()
+        index, similarity = most_similar(f, cell_means(f, representatives.shape[2:]), self.alpha, self.beta, near=self.near)
         self.tap(index[:, None])
         return dispatch(representatives, index, similarity)
 

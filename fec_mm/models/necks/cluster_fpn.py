@@ -21,9 +21,10 @@ TOOLBOXES = ('mmdet', 'mmseg')
 class ClusterFPN(BaseModule):
     """FPN with the paper's dispatch in place of the nearest-neighbour copy; see docs/necks.md.
 
-    Top-down, the positions of the coarser level are representatives: each finer position takes the feature of the most
-    similar one, scaled by sigmoid(β + α·cos). Extra coarser levels come from clustering-based pooling, whose representatives
-    are added to the convolutions that FPN may have for them; where FPN takes every other position, they are clusters' means.
+    Top-down, the positions of the coarser level are representatives: each finer position is compared with the means of their
+    cells, and takes the feature of the most similar one, scaled by sigmoid(β + α·cos). Extra coarser levels come from
+    clustering-based pooling, whose representatives are added to the convolutions that FPN may have for them; where FPN takes
+    every other position, they are clusters' means.
 
     Args:
         *args, **kwargs: Those of the toolbox's own FPN, mmdet's or mmseg's by the default scope, which parses them and makes
@@ -51,7 +52,7 @@ class ClusterFPN(BaseModule):
             raise ValueError(f'ClusterFPN: upsample_cfg={self.upsample_cfg} has no effect, as the similarity decides what is '
                              'copied: leave it out, or set candidates=None')
         for in_channels in self.in_channels[self.levels][:-1]:
-            self.dispatches.append(ClusterDispatch(in_channels, self.out_channels, near=candidates == 'near'))
+            self.dispatches.append(ClusterDispatch(in_channels, near=candidates == 'near'))
         for i in range(levels, self.num_outs):
             self.pools.append(Representatives(self.fpn_convs[i].in_channels, self.out_channels) if self.add_extra_convs
                               else ClusterMean())
