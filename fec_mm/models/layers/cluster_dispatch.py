@@ -32,7 +32,8 @@ class ClusterDispatch(nn.Module):
 
     def forward(self, x: Tensor, representatives: Tensor) -> Tensor:
         f = self.f(x).permute(0, 2, 3, 1).contiguous()
-        index, similarity = most_similar(f, cell_means(f, representatives.shape[2:]), self.alpha, self.beta, near=self.near)
+        h, w = representatives.shape[2:]
+        index, similarity = most_similar(f, cell_means(f, (h, w)), self.alpha, self.beta, near=self.near)
         self.tap(index[:, None])
         return dispatch(representatives, index, similarity)
 
