@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 import fec_mm.ops.clustering as clustering
-from fec_mm.ops import dispatch, most_similar, represent
+from fec_mm.ops import cell_means, dispatch, most_similar, represent
 
 from . import naive
 from .test_clustering import assert_same, run, weights
@@ -45,6 +45,16 @@ def test_without_similarity_it_is_nearest_interpolation(fine: tuple[int, int], c
     f, keys, values, alpha, _ = maps(*fine, *coarse, alpha=0.)
     y, _ = send(f, keys, values, alpha, torch.tensor([float('inf')]), near=True)
     assert torch.equal(y, F.interpolate(values, size=fine, mode='nearest'))
+
+
+@SETTINGS
+@given(H=side, W=side, h=st.integers(1, 5), w=st.integers(1, 5), seed=st.integers(0, 9))
+def test_cell_means_are_adaptive_average_pooling(H: int, W: int, h: int, w: int, seed: int) -> None:
+    f = maps(H, W, h, w, 1., seed=seed)[0].detach()
+    expected = F.adaptive_avg_pool2d(f.permute(0, 3, 1, 2), (h, w)).permute(0, 2, 3, 1)
+    torch.testing.assert_close(cell_means(f, (h, w)), expected)
+    with torch.autocast('cpu', torch.bfloat16):
+        assert cell_means(f.bfloat16(), (h, w)).dtype == torch.float32
 
 
 def test_similarity_finds_what_is_near() -> None:
