@@ -26,6 +26,9 @@ class CfgOptions(DictAction):
             super().__call__(parser, namespace, values, option_string)
         except (ValueError, SyntaxError, AssertionError) as error:
             parser.error(f'{option_string} takes key=value pairs, not {" ".join(values)!r} ({error})')
+        except RecursionError:  # of DictAction, on a call within brackets
+            parser.error(f'{option_string} takes numbers, words, and lists or tuples of them, not {" ".join(values)!r}: '
+                         'set a dict key by key (a.b=1), or write it into a config')
 
 
 def add_common_options(parser: argparse.ArgumentParser) -> None:

@@ -45,13 +45,15 @@ class Experiment:
 
 # The last map of the quick start's classifier has four positions. Two stages of it leave 6×6, which is enough to cluster.
 TWO_STAGES = {'model.backbone.out_indices': 1, 'model.head.in_channels': 64}
+# Of weights over iterations: these schedules end at zero.
+NO_AVERAGE: dict[str, Any] = {'custom_hooks': []}
 EXPERIMENTS = {
     'gap': Experiment('classification', 'accuracy/top1', 8, {
         'mean': {}, 'ClusterGAP': {'model.neck': dict(type='fec_mm.ClusterGAP', in_channels=64)}}, TWO_STAGES),
     'pool': Experiment('classification', 'accuracy/top1', 8, {
         'published': {}, 'learn_similarity': {'model.backbone.learn_similarity': True}}, {}),
     'detection': Experiment('detection', 'coco/bbox_mAP_50', 4, PYRAMIDS, {}),
-    'segmentation': Experiment('segmentation', 'mIoU', 1000, PYRAMIDS, {}),
+    'segmentation': Experiment('segmentation', 'mIoU', 1000, PYRAMIDS, NO_AVERAGE),
 }
 
 
@@ -62,6 +64,7 @@ def streets(root: str, classes: int) -> Experiment:
     data: dict[str, Any] = dict(data_root=root, metainfo=dict(
         _delete_=True, classes=[str(i) for i in range(classes)], palette=[[i, i, i] for i in range(classes)]))
     return Experiment('segmentation', 'mIoU', 500, PYRAMIDS, {
+        **NO_AVERAGE,
         'model.data_preprocessor.seg_pad_val': classes, 'model.decode_head.ignore_index': classes,
         'model.decode_head.num_classes': classes,
         'train_dataloader.dataset': {**data, 'pipeline': [*pipeline, *crop, dict(type='PackSegInputs')]},
