@@ -87,9 +87,10 @@ CASES = [
          argv=('--resum-from', ), code=2),
     Case('An override without a value', 'A space beside the `=`.', 'Write KEY=VALUE.',
          '--cfg-options takes key=value pairs, not …', argv=('--cfg-options', 'train_cfg.max_epochs'), code=2),
-    Case('An override that is Python', 'A dict within a list, as in a config.', 'Set it key by key, or write a config of your own.',
-         '--cfg-options takes numbers, words, and lists or tuples of them, not …: set a dict key by key (a.b=1), or write it into a '
-         'config', argv=('--cfg-options', "custom_hooks=[dict(type='EMAHook',momentum=0.1)]"), code=2),
+    Case('An override that is Python', 'A dict within a list, as in a config.',
+         'Set it key by key, or write a config of your own.',
+         '--cfg-options takes numbers, words, and lists or tuples of them, not …: set a dict key by key (a.b=1), or write it '
+         'into a config', argv=('--cfg-options', "custom_hooks=[dict(type='EMAHook',momentum=0.1)]"), code=2),
     Case('An override of what there is not', 'An index beyond a list.', 'Correct the key.', '--cfg-options do not fit …: …',
          argv=('--cfg-options', 'param_scheduler.7.type=Adam')),
     Case('Mixed precision without a GPU', '`--amp` on a laptop.', 'Leave it out.',
