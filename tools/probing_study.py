@@ -15,7 +15,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ import numpy as np
 from mmengine.config import Config
 
 from fec_mm.apis.cli import run_cli
+from fec_mm.apis.jobs import run_jobs, run_tool
 from fec_mm.apis.probe_report import markdown, score
 from fec_mm.errors import UserError
 from fec_mm.fileio import AtomicBackend
@@ -92,10 +92,7 @@ def run(folder: Path, text: str, uci: Path) -> dict[str, Any]:
 
 
 def _tool(folder: Path, tool: str, *arguments: object) -> None:
-    with open(folder / 'log', 'a') as log:
-        code = subprocess.run([sys.executable, str(TOOLS / tool), *map(str, arguments)], stdout=log, stderr=subprocess.STDOUT,
-                              env={**os.environ, 'OMP_NUM_THREADS': '1', 'MKL_NUM_THREADS': '1'}).returncode
-    if code:
+    if run_tool(folder / 'log', TOOLS / tool, *arguments):
         raise UserError(f'tools/{tool} failed in {folder}: {(folder / "log").read_text().strip().splitlines()[-1]}')
 
 
@@ -167,13 +164,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         if code:
             sys.exit(code)
     names = [(model, grouping, seed) for seed in args.seeds for model in args.models for grouping in GROUPINGS]
-    with ThreadPoolExecutor(args.jobs) as pool:
-        futures = [pool.submit(run, args.work_dir / f'{m}_{g}_{s}', config(m, g, s), data / 'uci_digits') for m, g, s in names]
-        try:
-            results = [future.result() for future in futures]
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    results = run_jobs(lambda name: run(args.work_dir / '_'.join(map(str, name)), config(*name), data / 'uci_digits'), names,
+                       args.jobs)
     runs: dict[tuple[str, str], list[dict[str, Any]]] = {(m, g): [] for m in args.models for g in GROUPINGS}
     for (model, grouping, _), result in zip(names, results):
         runs[model, grouping].append(result)

@@ -11,7 +11,7 @@ from torch import Tensor
 from .assign import assign
 from .clustering import EPS, full, similarity_of
 from .members import Indexed
-from .regions import pooling_matrix
+from .regions import pool_by, pooling_matrix
 
 STEPS = (-1, 0, 1)
 # Pairs of numbers of steps; the others in raster order.
@@ -22,9 +22,8 @@ def cell_means(f: Tensor, coarse: tuple[int, int]) -> Tensor:
     """Adaptive average pooling to one key for each representative: B×H×W×D, (h, w) → B×h×w×D, at least float32."""
     with torch.autocast(f.device.type, enabled=False):
         f = full(f)
-        B, H, W, D = f.shape
-        rows, cols = (pooling_matrix(side, side, 1, cell, f)[0] for side, cell in zip((H, W), coarse))
-        return cols @ (rows @ f.reshape(B, H, W * D)).reshape(B, -1, W, D)
+        rows, cols = (pooling_matrix(side, side, 1, cell, f)[0] for side, cell in zip(f.shape[1:3], coarse))
+        return pool_by(rows, cols, f)
 
 
 def most_similar(f: Tensor, keys: Tensor, alpha: Tensor, beta: Tensor, *, near: bool = True) -> tuple[Tensor, Tensor]:
@@ -54,15 +53,15 @@ def most_similar(f: Tensor, keys: Tensor, alpha: Tensor, beta: Tensor, *, near: 
         return index, similarity_of(dot, f, alpha, beta)
 
 
-def dispatch(values: Tensor, index: Tensor, similarity: Tensor) -> Tensor:
-    """Each position's representative, scaled by its similarity: B×C×h×w, B×H×W, B×H×W → B×C×H×W.
+def dispatch(x: Tensor, values: Tensor, index: Tensor, similarity: Tensor) -> Tensor:
+    """x and each position's representative, scaled by its similarity: B×C×H×W, B×C×h×w, B×H×W, B×H×W → B×C×H×W.
 
-    Channels first, unlike the rest of the operators: it is added to a convolution's output of that layout, and transposing
-    that would cost more than all of this.
+    Channels first, unlike the rest of the operators: x is a convolution's output of that layout, and transposing it would cost
+    more than all of this.
     """
     B, C = values.shape[:2]
     own = values.flatten(2).gather(2, index.view(B, 1, -1).expand(-1, C, -1))
-    return own.view(B, C, *index.shape[1:]) * similarity[:, None].to(values.dtype)
+    return torch.addcmul(x, own.view(B, C, *index.shape[1:]), similarity[:, None].to(values.dtype))
 
 
 def cells(fine: int, coarse: int, device: torch.device) -> Tensor:

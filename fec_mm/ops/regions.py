@@ -107,6 +107,12 @@ def _pooling_matrix(length: int, side: int, regions: int, centers: int, dtype: t
     return member / member.sum(1, keepdim=True).clamp(min=1), (start < stop) & ~repeated
 
 
+def pool_by(rows: Tensor, cols: Tensor, x: Tensor) -> Tensor:
+    """Both sides of a pooling, by a matrix for each: h×H, w×W, B×H×W×C → B×h×w×C."""
+    B, H, W, C = x.shape
+    return cols @ (rows @ x.reshape(B, H, W * C)).reshape(B, rows.shape[0], W, C)
+
+
 def average_centers(x: Tensor, regions: int, centers: int) -> tuple[Tensor, Tensor | None]:
     """Adaptive average pooling of each region to m×m.
 
@@ -116,9 +122,8 @@ def average_centers(x: Tensor, regions: int, centers: int) -> tuple[Tensor, Tens
     B, H, W, C = x.shape
     rows, row_ok = pooling_matrix(H, ceil_div(H, regions), regions, centers, x)
     cols, col_ok = pooling_matrix(W, ceil_div(W, regions), regions, centers, x)
-    y = (rows @ x.reshape(B, H, W * C)).reshape(B, regions * centers, W, C)
-    y = cols @ y
-    y = y.reshape(B, regions, centers, regions, centers, C).transpose(2, 3).reshape(B * regions**2, centers**2, C)
+    y = pool_by(rows, cols, x).reshape(B, regions, centers, regions, centers, C).transpose(2, 3)
+    y = y.reshape(B * regions**2, centers**2, C)
     if regions == 1 and surely(centers <= H) and surely(centers <= W):
         return y, None
     ok = row_ok.view(regions, 1, centers, 1) & col_ok.view(1, regions, 1, centers)
@@ -161,6 +166,7 @@ def raster_ids(index: Tensor, regions: int, centers: tuple[int, int]) -> Tensor:
     row = region // regions * m + index // n
     col = region % regions * n + index % n
     return row * (regions * n) + col
+
 
 def pooled_ids(index: Tensor, regions: int, padded: tuple[int, int], cols: int) -> Tensor:
     """Center numbers within each region → raster positions in the pooled map, which is cropped to `cols` columns."""

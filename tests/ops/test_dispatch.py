@@ -20,7 +20,8 @@ side = st.integers(1, 9)
 
 def send(f: Tensor, keys: Tensor, values: Tensor, alpha: Tensor, beta: Tensor, near: bool) -> tuple[Tensor, Tensor]:
     index, similarity = most_similar(f, keys, alpha, beta, near=near)
-    return dispatch(values, index, similarity), index
+    x = values.new_zeros(*values.shape[:2], *index.shape[1:])
+    return dispatch(x, values, index, similarity), index
 
 
 def maps(H: int, W: int, h: int, w: int, alpha: float, B: int = 2, D: int = 4, C: int = 3, seed: int = 0) -> list[Tensor]:
@@ -93,5 +94,9 @@ def test_half_precision(dtype: torch.dtype) -> None:
     exact, _ = most_similar(x, keys, alpha, beta)
     index, similarity = most_similar(x.to(dtype), keys.to(dtype), alpha.to(dtype), beta.to(dtype))
     assert similarity.dtype == torch.float32 and (index == exact).float().mean() > 0.95
-    y = dispatch(values.to(dtype), index, similarity)
-    assert y.dtype == dtype and torch.isfinite(y).all()
+    lateral = torch.randn(2, 3, 24, 20, dtype=dtype)
+    y = dispatch(lateral, values.to(dtype), index, similarity)
+    assert y.dtype == dtype
+    expected = lateral.float() + similarity[:, None] * values.to(dtype).float().flatten(2).gather(
+        2, index.view(2, 1, -1).expand(-1, 3, -1)).view(y.shape)
+    torch.testing.assert_close(y.float(), expected, atol=0.02, rtol=0.02)

@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -44,20 +43,20 @@ def test_variants_differ_only_in_what_is_compared(tool: ModuleType, name: str) -
 
 def trained(calls: list, metric: str, budget: int) -> Any:
     """Stands in for tools/train.py: writes the log that it would."""
-    def run(command: list[str], **_: Any) -> subprocess.CompletedProcess:
-        calls.append(command)
-        folder = Path(command[command.index('--work-dir') + 1], '20260101_000000', 'vis_data')
+    def run(log: Path, tool: Path, *arguments: object) -> int:
+        calls.append(arguments)
+        folder = log.parent / '20260101_000000' / 'vis_data'
         folder.mkdir(parents=True)
         lines = [{'lr': 1, 'step': 1}] + [{metric: 10 * len(calls) + step, 'step': step} for step in (1, budget)]
         (folder / 'scalars.json').write_text('\n'.join(map(json.dumps, lines)))
-        return subprocess.CompletedProcess(command, 0)
+        return 0
     return run
 
 
 def test_each_run_once(tool: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
-    calls: list[list[str]] = []
-    monkeypatch.setattr(tool.subprocess, 'run', trained(calls, 'accuracy/top1', 2))
-    args = ['--experiments', 'pool', '--seeds', '2', '--budget', 'pool=2', '--out-dir', str(tmp_path)]
+    calls: list[tuple[object, ...]] = []
+    monkeypatch.setattr(tool, 'run_tool', trained(calls, 'accuracy/top1', 2))
+    args = ['--experiments', 'pool', '--seeds', '2', '--budget', 'pool=2', '--out-dir', str(tmp_path), '--jobs', '1']
     tool.main(args)
     assert len(calls) == 4 and len(list((tmp_path / 'results').glob('*.json'))) == 4
     # Values 12 and 32 of the first variant, 22 and 42 of the second.
@@ -71,7 +70,7 @@ def test_each_run_once(tool: ModuleType, tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_a_run_that_failed_leaves_no_result(tool: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tool.subprocess, 'run', lambda command, **_: subprocess.CompletedProcess(command, 1))
+    monkeypatch.setattr(tool, 'run_tool', lambda *_: 1)
     with pytest.raises(tool.UserError, match=r'did not finish: .*output.txt says why'):
         tool.main(['--experiments', 'pool', '--out-dir', str(tmp_path)])
     assert not (tmp_path / 'results').exists()

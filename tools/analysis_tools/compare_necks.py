@@ -1,7 +1,7 @@
 """Compare the clustering necks and layers with what they replace, on the quick start's data.
 
     python tools/analysis_tools/compare_necks.py [--experiments NAME ...] [--seeds N] [--budget NAME=N ...] [--out-dir DIR]
-        [--data-root DIR --classes N]
+        [--data-root DIR --classes N] [--jobs N]
 
 One run for each experiment, variant and seed, with the same budget: epochs, or iterations for the segmentations. A finished
 run leaves `DIR/results/<run>.json`, and is skipped from then on; one that was stopped continues at its last checkpoint. At the
@@ -12,8 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +20,7 @@ from typing import Any
 from mmengine.config import Config
 
 from fec_mm.apis.cli import run_cli
+from fec_mm.apis.jobs import run_jobs, run_tool
 from fec_mm.apis.outputs import write_beside
 from fec_mm.errors import UserError
 from fec_mm.optional import optional
@@ -111,9 +110,7 @@ class Run:
         cfg = work_dir / 'comparison.py'
         self.config().dump(cfg)
         print(f'{self.id}: training', flush=True)
-        with open(work_dir / 'output.txt', 'a') as log:
-            code = subprocess.run([sys.executable, str(TOOLS / 'train.py'), str(cfg), '--work-dir', str(work_dir), '--resume'],
-                                  stdout=log, stderr=log).returncode
+        code = run_tool(work_dir / 'output.txt', TOOLS / 'train.py', cfg, '--work-dir', work_dir, '--resume')
         curve = self.curve(work_dir)
         if code or not curve or max(curve) != self.budget:
             raise UserError(f'{self.id} did not finish: {work_dir}/output.txt says why; start again to continue')
@@ -174,6 +171,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument('--data-root', help="a segmentation data set in ADE20K's layout, for the experiment `streets`")
     parser.add_argument('--classes', type=int, default=11, help='its labels are 0 to N − 1, and N for void')
     parser.add_argument('--out-dir', type=Path, default=Path('work_dirs/necks'))
+    parser.add_argument('--jobs', type=int, default=2, help='runs at a time, each on one core')
     args = parser.parse_args(argv)
     known = dict(EXPERIMENTS)
     if args.data_root:
@@ -191,7 +189,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         budgets[name] = int(number)
     runs = [Run(name, known[name], variant, budgets[name], seed)
             for seed in range(args.seeds) for name in names for variant in known[name].variants]
-    rows = [run.finish(args.out_dir) for run in runs]
+    rows = run_jobs(lambda run: run.finish(args.out_dir), runs, args.jobs)
     rows.sort(key=lambda row: names.index(row['experiment']))
     part = write_beside(str(args.out_dir / 'necks.md'))
     part.write_text(table(rows))

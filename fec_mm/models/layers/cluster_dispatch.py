@@ -10,11 +10,12 @@ from .tap import AssignmentTap
 
 
 class ClusterDispatch(nn.Module):
-    """Each position of a finer map takes a representative's feature, a coarser map's, scaled by their similarity.
+    """Each position of a finer map receives a representative's feature, a coarser map's, scaled by their similarity.
 
     Each representative is compared by the mean feature of the finer positions in its cell, as the paper's centers are (Sec. 3.2),
     so that the choice means something before anything is learnt.
-    Channels first, as necks are: B×C×H×W and B×C'×h×w → B×C'×H×W, any two sizes.
+    Channels first, as necks are, any two sizes: features to compare B×C×H×W, the map to add to B×C'×H×W, representatives
+    B×C'×h×w → B×C'×H×W.
 
     Args:
         in_dim: C, channels of the finer map, which is only compared.
@@ -30,12 +31,12 @@ class ClusterDispatch(nn.Module):
         self.beta = nn.Parameter(torch.zeros(1))
         self.tap = AssignmentTap()
 
-    def forward(self, x: Tensor, representatives: Tensor) -> Tensor:
-        f = self.f(x).permute(0, 2, 3, 1).contiguous()
+    def forward(self, features: Tensor, x: Tensor, representatives: Tensor) -> Tensor:
+        f = self.f(features).permute(0, 2, 3, 1).contiguous()
         h, w = representatives.shape[2:]
         index, similarity = most_similar(f, cell_means(f, (h, w)), self.alpha, self.beta, near=self.near)
         self.tap(index[:, None])
-        return dispatch(representatives, index, similarity)
+        return dispatch(x, representatives, index, similarity)
 
     def extra_repr(self) -> str:
         return f'near={self.near}'

@@ -65,7 +65,7 @@ class ClusterFPN(BaseModule):
         laterals = [conv(x) for conv, x in zip(self.lateral_convs, inputs)]
         for i in reversed(range(len(laterals) - 1)):
             if self.dispatches:
-                laterals[i] = laterals[i] + self.dispatches[i](inputs[i], laterals[i + 1])
+                laterals[i] = self.dispatches[i](inputs[i], laterals[i], laterals[i + 1])
             else:
                 laterals[i] = laterals[i] + self._interpolate(laterals[i + 1], laterals[i])
         outs = [conv(x) for conv, x in zip(self.fpn_convs, laterals)]
