@@ -1,15 +1,20 @@
 """The memory format changes neither outputs nor gradients, of convolutions and of mmcv's operators behind them."""
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import pytest
 import torch
 from mmcv.ops import RoIAlign
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
 from fec_mm.engine import ChannelsLastHook
+
+from .small import make_runner
 
 
 class Detector(nn.Module):
@@ -44,6 +49,28 @@ def test_outputs_and_gradients_stay() -> None:
     assert model.conv(images).is_contiguous(memory_format=torch.channels_last)
     for got, want in zip(results(model, images), expected):
         torch.testing.assert_close(got, want)
+
+
+@pytest.fixture
+def process_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Of this process alone, which is enough for DistributedDataParallel to reduce gradients."""
+    monkeypatch.setenv('LOCAL_RANK', '0')
+    torch.distributed.init_process_group('gloo', init_method=f'file://{tmp_path}/store', rank=0, world_size=1)
+    yield
+    torch.distributed.destroy_process_group()
+
+
+def test_the_first_distributed_gradient(process_group: None, tmp_path: Path) -> None:
+    """DistributedDataParallel keeps the layout that it was made with until its second pass, and permutes other gradients."""
+    model, images = Detector(), torch.randn(2, 3, 9, 8)
+    expected = results(model, images)
+    runner = make_runner(tmp_path, cfg=dict(model_wrapper_cfg=dict(type='MMDistributedDataParallel', device_ids=None)))
+    runner._distributed = True
+    runner.model = runner.wrap_model(runner.cfg.model_wrapper_cfg, model)
+    ChannelsLastHook().before_run(runner)
+    for _ in range(2):
+        for got, want in zip(results(runner.model, images), expected):
+            torch.testing.assert_close(got, want)
 
 
 def test_a_second_call_adds_nothing() -> None:
