@@ -44,6 +44,10 @@ class ExactResumeHook(Hook):
             loop._decide_current_val_interval()
             due = step >= loop.val_begin and (step % loop.val_interval == 0 or step == last)
             if due and runner.message_hub.runtime_info.get('last_validation') != loop.iter:
+                # As they are when a validation follows a step.
+                runner.message_hub.update_info('iter', loop.iter - 1)
+                if isinstance(loop, EpochBasedTrainLoop):
+                    runner.message_hub.update_info('epoch', loop.epoch - 1)
                 runner.val_loop.run()
 
     def before_train_epoch(self, runner: Runner) -> None:

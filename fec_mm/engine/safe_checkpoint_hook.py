@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 from unittest.mock import patch
 
@@ -26,29 +26,51 @@ class SafeCheckpointHook(CheckpointHook):
     """
 
     def before_train(self, runner: Runner) -> None:
-        """Choose the backend, and clear away what a killed training left half-written."""
+        """Choose the backend, clear away what a killed training left, and know again what it knew."""
         if '://' not in str(self.out_dir or runner.work_dir) and not self.backend_args and not self.file_client_args:
             self.backend_args: dict[str, Any] = dict(backend=AtomicBackend.name)
         super().before_train(runner)
         if is_main_process() and isinstance(self.file_backend, AtomicBackend):
             remove_leftovers(self.out_dir)
             remove_leftovers(runner.work_dir)
+        known = runner.message_hub.runtime_info if runner.train_loop.iter else {}
+        # Those whose removal was cut off; mmengine forgets them, and the last one, without which it would save no best one's score.
+        self._outdated = [self._here(path) for path in known.get('outdated_ckpts', [])]
+        self._remove_outdated()
+        if 'last_ckpt' in known:
+            self.last_ckpt = self._here(known['last_ckpt'])
+        if getattr(self, 'best_ckpt_path', None):
+            self.best_ckpt_path = self._here_if_there(self.best_ckpt_path)
+        for indicator, path in getattr(self, 'best_ckpt_path_dict', {}).items():
+            self.best_ckpt_path_dict[indicator] = self._here_if_there(path) if path else None
+
+    def _here(self, path: str) -> str:
+        """The file of that name in `out_dir`: the training may have been in another folder, or the folder was moved."""
+        return self.file_backend.join_path(self.out_dir, PurePath(path).name)
+
+    def _here_if_there(self, path: str) -> str | None:
+        here = self._here(path)
+        return here if self.file_backend.exists(here) else None
+
+    def _save_checkpoint(self, runner: Runner) -> None:
+        super()._save_checkpoint(runner)
+        self._remove_outdated()
 
     def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict[str, Any]) -> None:
-        """Save, then point to it, then remove: the reverse of mmengine's order.
+        """Save, then point to it: the reverse of mmengine's order. What is outdated by then is in `_outdated`, and in the file.
 
         Raises:
             UserError: the disk is full, the folder not writable, ...
         """
         name = self.filename_tmpl.format(step)
-        outdated = None
         if self.max_keep_ckpts > 0 and step not in self.keep_ckpt_ids:
             if len(self.keep_ckpt_ids) == self.max_keep_ckpts:
-                outdated = self.filename_tmpl.format(self.keep_ckpt_ids[0])
+                self._outdated.append(self._here(self.filename_tmpl.format(self.keep_ckpt_ids[0])))
             self.keep_ckpt_ids.append(step)
             runner.message_hub.update_info('keep_ckpt_ids', list(self.keep_ckpt_ids))
         self.last_ckpt = self.file_backend.join_path(self.out_dir, name)
         runner.message_hub.update_info('last_ckpt', self.last_ckpt)
+        runner.message_hub.update_info('outdated_ckpts', [PurePath(path).name for path in self._outdated])
         with _naming_the_last(runner):
             runner.save_checkpoint(
                 self.out_dir, name, self.file_client_args, save_optimizer=self.save_optimizer,
@@ -56,12 +78,6 @@ class SafeCheckpointHook(CheckpointHook):
                 backend_args=self.backend_args, **self.args)
             if is_main_process():
                 AtomicBackend().put_text(str(self.last_ckpt), Path(runner.work_dir, 'last_checkpoint'))
-        if outdated is not None and is_main_process():
-            path = self.file_backend.join_path(self.out_dir, outdated)
-            if self.file_backend.isdir(path):  # as DeepSpeed's are
-                self.file_backend.rmtree(path)
-            elif self.file_backend.isfile(path):
-                self.file_backend.remove(path)
 
     def _save_best_checkpoint(self, runner: Runner, metrics: dict[str, float]) -> None:
         """Save the best one, and the last one that knows of it, then remove the one that was best before.
@@ -69,11 +85,18 @@ class SafeCheckpointHook(CheckpointHook):
         Raises:
             UserError: the disk is full, the folder not writable, ...
         """
-        outdated: list[str] = []
-        with _naming_the_last(runner), patch.object(self.file_backend, 'remove', outdated.append):
+        with _naming_the_last(runner), patch.object(self.file_backend, 'remove', self._outdated.append):
             super()._save_best_checkpoint(runner, metrics)
-        for path in outdated:
-            self.file_backend.remove(path)
+        self._remove_outdated()
+
+    def _remove_outdated(self) -> None:
+        if is_main_process():
+            for path in self._outdated:
+                if self.file_backend.isdir(path):  # as DeepSpeed's are
+                    self.file_backend.rmtree(path)
+                elif self.file_backend.isfile(path):
+                    self.file_backend.remove(path)
+        self._outdated = []
 
 
 @contextmanager

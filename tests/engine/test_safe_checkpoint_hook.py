@@ -1,21 +1,41 @@
 """What is on the disk at each moment of a training that saves."""
 from __future__ import annotations
 
+import itertools
 import os
 import resource
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
+from mmengine.runner import Runner
 
 from fec_mm.errors import UserError
 from fec_mm.fileio import AtomicBackend
 
+from ..tools.commands import load
 from .small import make_runner
 
 
 def names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir() if path.is_file() and path.suffix != '.py'}  # the dumped config
+
+
+def scored(folder: Path, keep: int, **kwargs: Any) -> Runner:
+    """Four epochs whose validations have these scores."""
+    runner = make_runner(folder, epochs=4, checkpoint=dict(max_keep_ckpts=keep, save_best='acc'), **kwargs)
+    hook: Any = next(hook for hook in runner.hooks if type(hook).__name__ == 'SafeCheckpointHook')
+    saved = hook.after_train_epoch
+
+    def validate(runner: Any) -> None:
+        saved(runner)
+        runner.train_loop._epoch += 1  # as it is when mmengine validates
+        hook.after_val_epoch(runner, dict(acc=[0.1, 0.3, 0.2, 0.4][runner.epoch - 1]))
+        runner.train_loop._epoch -= 1
+
+    hook.after_train_epoch = validate
+    return runner
 
 
 @pytest.mark.parametrize('keep', [1, 2])
@@ -30,23 +50,46 @@ def test_the_old_ones_go_after_the_new_one_came(tmp_path: Path, monkeypatch: pyt
         os.remove(path)
 
     monkeypatch.setattr(AtomicBackend, 'remove', remove)
-    runner = make_runner(tmp_path, epochs=4, checkpoint=dict(max_keep_ckpts=keep, save_best='acc'))
-    hook: Any = next(hook for hook in runner.hooks if type(hook).__name__ == 'SafeCheckpointHook')
-    scores = iter([0.1, 0.3, 0.2, 0.4])
-    saved = hook.after_train_epoch
-
-    def validate(runner: Any) -> None:
-        saved(runner)
-        runner.train_loop._epoch += 1  # as it is when mmengine validates
-        hook.after_val_epoch(runner, dict(acc=next(scores)))
-        runner.train_loop._epoch -= 1
-
-    hook.after_train_epoch = validate
+    runner = scored(tmp_path, keep)
     runner.train()
     assert names(tmp_path) == {*(f'epoch_{i}.pth' for i in range(5 - keep, 5)), 'best_acc_epoch_4.pth', 'last_checkpoint'}
     assert [r for r in removed if 'best' in r[0]] == [
         ('best_acc_epoch_1.pth', keep, 2), ('best_acc_epoch_2.pth', keep, 2)]
     assert [r[:2] for r in removed if 'best' not in r[0]] == [(f'epoch_{i}.pth', keep + 1) for i in range(1, 5 - keep)]
+
+
+@pytest.mark.parametrize('count', [1, 2, 4])
+def test_a_removal_that_was_cut_off_is_made_up_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    """That of the best of epoch 1, of epoch_1, or of the best of epoch 2. (The third comes before a validation, not made up here.)"""
+    calls = itertools.count(1)
+
+    def remove(_self: AtomicBackend, path: str) -> None:
+        if next(calls) == count:
+            raise KeyboardInterrupt
+        os.remove(path)
+
+    monkeypatch.setattr(AtomicBackend, 'remove', remove)
+    with pytest.raises(KeyboardInterrupt):
+        scored(tmp_path, 2).train()
+    scored(tmp_path, 2, resume=True).train()
+    assert names(tmp_path) == {'epoch_3.pth', 'epoch_4.pth', 'best_acc_epoch_4.pth', 'last_checkpoint'}
+    assert load(tmp_path / 'epoch_4.pth')['message_hub']['runtime_info']['best_score'] == 0.4
+
+
+def test_continuing_elsewhere_leaves_the_first_folder_alone(tmp_path: Path) -> None:
+    """Its best one too; and where the whole folder was moved, the best one that moved with it goes."""
+    first, other, moved = tmp_path / 'first', tmp_path / 'other', tmp_path / 'moved'
+    scored(first, 4).train()
+    (first / 'best_acc_epoch_4.pth').rename(first / 'best_acc_epoch_2.pth')  # as it was after three epochs
+    (first / 'epoch_4.pth').unlink()
+    before = names(first)
+    shutil.copytree(first, moved)
+    for folder in (other, moved):
+        runner = scored(folder, 4, resume=True, load_from=str(first / 'epoch_3.pth'))
+        runner.train()
+    assert names(first) == before
+    assert names(other) == {'epoch_4.pth', 'best_acc_epoch_4.pth', 'last_checkpoint'}
+    assert names(moved) == {*(f'epoch_{i}.pth' for i in range(1, 5)), 'best_acc_epoch_4.pth', 'last_checkpoint'}
 
 
 def test_a_write_that_fails_is_one_line_and_leaves_the_last(tmp_path: Path) -> None:
