@@ -5,6 +5,7 @@ Importing this module costs nothing: torch, numpy and mmengine are imported by t
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 import sys
 from collections.abc import Iterator, Sequence
@@ -14,6 +15,8 @@ from typing import Any
 _kept: dict[str, Any] = {}  # a torch.library.Library loses its definitions when it is garbage collected
 
 SYNC_BN_TYPES = ('SyncBN', 'MMSyncBN', 'NaiveSyncBN', 'SyncBatchNorm', 'torch.nn.SyncBatchNorm')
+CHECKPOINT_HOOKS = ('CheckpointHook', 'mmengine.CheckpointHook', 'mmengine.hooks.CheckpointHook',
+                    'mmengine.hooks.checkpoint_hook.CheckpointHook')
 
 
 def apply() -> None:
@@ -103,6 +106,8 @@ def allow_checkpoint_globals() -> None:
       (mmengine/optim/scheduler/param_scheduler.py, `anneal_func`). That is allowed for just those classes, and the
       loader calls nothing that it gets that way.
 
+    What is fetched from an address goes through torch.hub, which loads anything unless told otherwise.
+
     Below torch 2.6, whose safe globals cannot be named, nothing is needed and nothing done.
     """
     import torch
@@ -111,6 +116,7 @@ def allow_checkpoint_globals() -> None:
     import numpy as np
     from mmengine.logging import HistoryBuffer
     from mmengine.optim.scheduler.param_scheduler import OneCycleParamScheduler
+    from mmengine.runner import checkpoint
     scalar, reconstruct = np.float64(0).__reduce__()[0], np.zeros(0).__reduce__()[0]
     dtypes = {type(np.dtype(kind)) for kind in '?bhilqBHILQefdgUS'}
     allowed: list[Any] = [HistoryBuffer, OneCycleParamScheduler, (_member, 'builtins.getattr')]
@@ -118,6 +124,7 @@ def allow_checkpoint_globals() -> None:
     for module in ('numpy.core.multiarray', 'numpy._core.multiarray'):
         allowed += [(scalar, f'{module}.scalar'), (reconstruct, f'{module}._reconstruct')]
     torch.serialization.add_safe_globals(allowed)
+    checkpoint.load_url = functools.partial(checkpoint.load_url, weights_only=True)
     _kept['globals'] = True
 
 
@@ -229,5 +236,8 @@ def keep_checkpoints_safe(cfg: Any) -> None:
     """
     hooks = cfg.get('default_hooks') or {}
     hook = hooks.get('checkpoint', dict(type='CheckpointHook', interval=1))  # what mmengine takes when there is none
-    if hook and hook.get('type') in ('CheckpointHook', 'mmengine.CheckpointHook'):
+    kind = hook.get('type') if hook else None
+    if isinstance(kind, type):  # as in pure Python configs
+        kind = f'{kind.__module__}.{kind.__name__}'
+    if kind in CHECKPOINT_HOOKS:
         cfg.default_hooks = {**hooks, 'checkpoint': {**hook, 'type': 'fec_mm.SafeCheckpointHook'}}

@@ -39,10 +39,11 @@ def check_checkpoint(path: str, needed: tuple[str, ...] = ()) -> None:
         content = torch.load(file, map_location='cpu', weights_only=True, mmap=zipped or None)
     except UnpicklingError as error:
         if zipped or 'Unsupported global' in str(error) or 'Unsupported class' in str(error):
-            what = str(error).split('WeightsUnpickler error: ')[-1].split('. Please use')[0].split('Check the doc')[0]
-            raise UserError(f'checkpoint {path} holds more than weights and is not loaded: {what.strip()}') from error
+            raise UserError(refusal(path, error)) from error
         raise damaged from error
-    except (RuntimeError, EOFError, zipfile.BadZipFile, ValueError, KeyError, OSError) as error:
+    except (UserError, MemoryError):
+        raise
+    except Exception as error:  # of random bytes, nearly any
         raise damaged from error
     if not isinstance(content, dict):
         raise UserError(f'checkpoint {path} holds a {type(content).__name__} and no state_dict: use another one')
@@ -50,6 +51,12 @@ def check_checkpoint(path: str, needed: tuple[str, ...] = ()) -> None:
     if missing:
         raise UserError(f'checkpoint {path} has no {", ".join(missing)} and cannot be continued (best_* have weights only): '
                         'resume from an epoch_* or iter_*, or start from its weights with --cfg-options load_from=')
+
+
+def refusal(path: str, error: UnpicklingError) -> str:
+    """One line for what torch's weights-only loader does not load."""
+    what = str(error).split('WeightsUnpickler error: ')[-1].split('. Please use')[0].split('Check the doc')[0]
+    return f'checkpoint {path} holds more than weights and is not loaded: {what.strip()}'
 
 
 def check_pretrained_parts(node: Any) -> None:
@@ -71,6 +78,8 @@ def last_checkpoint(work_dir: str) -> tuple[str | None, list[str]]:
     """
     pointer = Path(work_dir, 'last_checkpoint')
     named = pointer.read_text(errors='replace').strip() if pointer.is_file() else ''
+    if '\0' in named:  # a power cut leaves such files
+        named = ''
     if '://' in named:
         return named, []
     # Also where the pointer points, as the hook has an `out_dir`. The same name first: the whole folder may have been moved.

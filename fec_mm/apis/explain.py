@@ -8,6 +8,7 @@ import re
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
+from pickle import UnpicklingError
 from types import FrameType
 
 from fec_mm.errors import UserError
@@ -47,7 +48,7 @@ def explain(error: BaseException) -> str | None:
     line = explain_processes(error, _message(error))
     if line is not None:
         return _one_line(line)
-    for about in (_unknown_type, _missing_package, _bad_json, _bad_path, _empty_dataset, _bad_image, _misfit,
+    for about in (_unsafe_checkpoint, _unknown_type, _missing_package, _bad_json, _bad_path, _empty_dataset, _bad_image, _misfit,
                   _missing_setting, _bad_setting):
         line = about(error)
         if line is not None:
@@ -75,6 +76,15 @@ def _frames(error: BaseException) -> Iterator[tuple[FrameType, int]]:
 
 def _line(frame: FrameType, number: int) -> str:
     return linecache.getline(frame.f_code.co_filename, number, frame.f_globals).strip()
+
+
+def _unsafe_checkpoint(error: BaseException) -> str | None:
+    """torch/serialization.py, of what mmengine/runner/checkpoint.py has fetched from an address; files are checked before."""
+    if not isinstance(error, UnpicklingError):
+        return None
+    from .checkpoints import refusal
+    names = [frame.f_locals['filename'] for frame, _ in _frames(error) if isinstance(frame.f_locals.get('filename'), str)]
+    return refusal(names[-1] if names else 'of an address', error)
 
 
 def _unknown_type(error: BaseException) -> str | None:

@@ -39,13 +39,14 @@ def check_launcher(launcher: str) -> None:
 
 
 def check_agreement(cfg: Config) -> None:
-    """Make sure that all processes were started with the same config; the seed is part of it. Paths may differ.
+    """Make sure that all processes were started with the same config; the seed is part of it. Folders may differ.
 
     Raises:
         UserError: naming a process that has another one than most, and the first setting that differs.
     """
     from mmengine.dist import all_gather_object
     settings = dict(_flatten(cfg._cfg_dict.to_dict()))
+    settings['load_from'] = repr(os.path.basename(cfg.get('load_from') or ''))  # each has looked for the last checkpoint itself
     digests = all_gather_object(hashlib.sha256(repr(sorted(settings.items())).encode()).hexdigest())
     usual = max(digests, key=digests.count)  # of equally frequent ones the first process's
     if digests.count(usual) == len(digests):

@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     _check_lengths(cfg)
     _merge_args(cfg, args)
     set_loader_defaults(cfg)
-    notes = _choose_source(cfg) + compat.adapt_to_device(cfg)
+    notes = _choose_source(cfg, args.resume == 'auto') + compat.adapt_to_device(cfg)
     compat.keep_checkpoints_safe(cfg)
     with compat.distributed(args.launcher, **cfg.get('env_cfg', {}).get('dist_cfg', {})):
         if args.launcher != 'none':
@@ -77,8 +77,8 @@ def _check_lengths(cfg: Config) -> None:
     from fec_mm.errors import UserError
     for key in ('max_epochs', 'max_iters', 'val_interval'):
         value = cfg.train_cfg.get(key)
-        if value is not None and not value >= 1:
-            raise UserError(f'train_cfg.{key}={value} in {cfg.filename}: give at least 1')
+        if value is not None and not (isinstance(value, int) and value >= 1):
+            raise UserError(f'train_cfg.{key}={value!r} in {cfg.filename}: give a whole number of at least 1')
 
 
 def _merge_args(cfg: Config, args: argparse.Namespace) -> None:
@@ -105,11 +105,14 @@ def _merge_args(cfg: Config, args: argparse.Namespace) -> None:
         cfg.auto_scale_lr.enable = True
     if args.resume is not None:
         cfg.resume = True
-        cfg.load_from = None if args.resume == 'auto' else args.resume
+        if args.resume != 'auto':
+            cfg.load_from = args.resume
 
 
-def _choose_source(cfg: Config) -> list[str]:
+def _choose_source(cfg: Config, automatic: bool) -> list[str]:
     """Set `load_from` to what an automatic resume continues from, and check every checkpoint that training starts from.
+
+    Where there is nothing to continue from yet, training starts from the config's own `load_from`.
 
     Returns:
         A line for each damaged checkpoint that is passed over.
@@ -119,9 +122,11 @@ def _choose_source(cfg: Config) -> list[str]:
     """
     from .checkpoints import RESUMABLE, check_checkpoint, check_pretrained_parts, last_checkpoint
     check_pretrained_parts(cfg.model)
+    notes: list[str] = []
+    if automatic or (cfg.get('resume') and not cfg.get('load_from')):
+        last, notes = last_checkpoint(cfg.work_dir)
+        cfg.resume = last is not None
+        cfg.load_from = last or cfg.get('load_from')
     if cfg.get('load_from'):
         check_checkpoint(cfg.load_from, RESUMABLE if cfg.get('resume') else ())
-    elif cfg.get('resume'):
-        cfg.load_from, notes = last_checkpoint(cfg.work_dir)
-        return notes
-    return []
+    return notes

@@ -4,7 +4,7 @@ from __future__ import annotations
 from itertools import chain, repeat
 from typing import Any
 
-from mmengine.dataset import InfiniteSampler
+from mmengine.dataset import DefaultSampler, InfiniteSampler
 from mmengine.hooks import Hook
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
 from mmengine.runner.loops import _InfiniteDataloaderIterator
@@ -67,15 +67,23 @@ class ExactResumeHook(Hook):
 
 
 def _restart(loop: Any) -> None:
-    """Make the loop's iterator of batches anew; its first `loop.iter` items, which mmengine drops, are None if possible."""
+    """Make the loop's iterator of batches anew; its first `loop.iter` items, which mmengine drops, are None if possible.
+
+    Not with samplers that cannot be set back, such as mmdet's MultiSourceSampler: there mmengine loads all of them again.
+    """
     loader = loop.dataloader
     numbered: NumberedSampler = loader.batch_sampler.sampler
     sampler, done = numbered.sampler, loop.iter
+    if not isinstance(sampler, (InfiniteSampler, DefaultSampler)):
+        return
     loop.dataloader_iterator = loader._iterator = None  # its workers end, also persistent ones: they know of no seeds
     epoch = 0
     if isinstance(sampler, InfiniteSampler):
         sampler.indices = sampler._indices_of_rank()  # from the start: they have been drawn from
     # Other batch samplers group images by their shape: which indices N batches take is known only by loading them.
+    for name in ('_aspect_ratio_buckets', '_buckets'):  # mmdet/datasets/samplers/batch_sampler.py; they have been filled
+        for bucket in getattr(loader.batch_sampler, name, ()):
+            bucket.clear()
     skipping = done > 0 and type(loader.batch_sampler) is BatchSampler
     if skipping:
         batches = done

@@ -12,6 +12,8 @@ from mmengine.dist import all_gather_object, get_dist_info
 from mmengine.hooks import Hook
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch.distributed import TCPStore
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.parallel import DistributedDataParallel
 
 from fec_mm.errors import UserError
 from fec_mm.registry import HOOKS
@@ -22,10 +24,11 @@ DOING = ('loading data', 'its forward pass', 'its backward pass', 'validation or
 
 
 class State(NamedTuple):
-    """Where a process is. `beat` counts on as long as it runs at all."""
+    """Where a process is. `beat` counts on as long as it runs at all, `progress` the parts of a pass that were begun or done."""
     beat: int
     iteration: int
     stage: int
+    progress: int = 0
 
 
 def find_stalled(before: list[State], now: list[State], rank: int) -> str | None:
@@ -41,7 +44,7 @@ def find_stalled(before: list[State], now: list[State], rank: int) -> str | None
     """
     stalled = {r: 'does not run at all' for r in range(len(now)) if r != rank and now[r].beat == before[r].beat}
     if not stalled:
-        behind = [r for r, state in enumerate(now) if state[1:] < now[rank][1:]]
+        behind = [r for r, state in enumerate(now) if state[1:] < now[rank][1:] and state[1:] == before[r][1:]]
         if any(now[r].stage == ELSEWHERE for r in behind):
             return None
         stalled = {r: f'is stuck in {DOING[now[r].stage]} of iteration {now[r].iteration + 1}' for r in behind}
@@ -55,8 +58,10 @@ class ProcessWatchHook(Hook):
     Each process tells the others where it is, through the store that the process group was made with. A process whose
     forward or backward pass does not end asks who is behind, says so in one line, and exits, upon which the launcher
     stops the rest. Loading, forward and backward passes are watched; while a process behind validates or saves,
-    the others wait for it. All of that happens in threads. Processes whose epochs have different lengths, which
-    would wait for each other at the end, are refused at the start.
+    the others wait for it. Within a pass, where the processes may wait for each other as well, the one is behind that
+    has entered fewer of the model's parts and SyncBNs, or has fewer gradients; of a compiled model that is not known.
+    All of that happens in threads. Processes whose epochs have different lengths, which would wait for each other at the
+    end, are refused at the start.
 
     Args:
         seconds: after which a process hangs, more than 10. A process may load or compile for longer: raise it then.
@@ -65,9 +70,9 @@ class ProcessWatchHook(Hook):
 
     def __init__(self, seconds: float = 45.) -> None:
         self.seconds = seconds
-        self._iteration, self._stage, self._since = 0, ELSEWHERE, 0.
+        self._iteration, self._stage, self._progress, self._since = 0, ELSEWHERE, 0, 0.
         self._ended = threading.Event()
-        self._asking = False
+        self._asking: float | None = None  # since when
         self._answers: list[tuple[float, list[State]]] = []  # since this process stands still, with their times
 
     def before_train(self, runner: Runner) -> None:
@@ -79,15 +84,24 @@ class ProcessWatchHook(Hook):
         self._rank, self._world = get_dist_info()
         if self._world == 1:
             return
-        if isinstance(runner.train_loop, EpochBasedTrainLoop):
-            _check_lengths(all_gather_object(len(runner.train_dataloader)))
-        self._handle = runner.model.register_forward_hook(self._after_forward)
+        epochs = isinstance(runner.train_loop, EpochBasedTrainLoop)
+        _check_lengths(all_gather_object(len(runner.train_dataloader) if epochs else 0))  # after which all are there
+        model: Any = runner.model
+        self._handles = [model.register_forward_hook(self._after_forward)]
+        if isinstance(model, DistributedDataParallel) and not runner.cfg.get('compile'):
+            meeting = (m for m in model.modules() if isinstance(m, _BatchNorm) and 'Sync' in type(m).__name__)
+            self._handles += [part.register_forward_pre_hook(self._advance) for part in {*model.module.children(), *meeting}]
+            self._handles += [p.register_post_accumulate_grad_hook(self._advance) for p in model.parameters() if p.requires_grad]
         self._move(runner.iter, ELSEWHERE)
         for target in (self._tell, self._watch):
             threading.Thread(target=target, daemon=True).start()
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
         self._move(runner.iter, FORWARD)
+
+    def _advance(self, *_: Any) -> None:
+        self._progress += 1
+        self._since = time.monotonic()
 
     def _after_forward(self, *_: Any) -> None:
         if self._stage == FORWARD:  # and not in validation
@@ -112,10 +126,11 @@ class ProcessWatchHook(Hook):
         """Watch no more."""
         self._ended.set()
         if self._world > 1:
-            self._handle.remove()
+            for handle in self._handles:
+                handle.remove()
 
     def _move(self, iteration: int, stage: int) -> None:
-        self._iteration, self._stage, self._since = iteration, stage, time.monotonic()
+        self._iteration, self._stage, self._progress, self._since = iteration, stage, 0, time.monotonic()
 
     def _tell(self) -> None:
         """A thread: tell the others, and ask them when `_watch` wants to know."""
@@ -125,8 +140,8 @@ class ProcessWatchHook(Hook):
             # A connection of its own: the group's would be blocked for everybody else when its other end is stopped.
             store = TCPStore(address, port, is_master=False, wait_for_workers=False)
             for beat in count():
-                store.set(keys[self._rank], f'{beat} {self._iteration} {self._stage}')
-                if self._asking:
+                store.set(keys[self._rank], f'{beat} {self._iteration} {self._stage} {self._progress}')
+                if self._asking is not None:
                     answer = [State(*map(int, state.split())) for state in store.multi_get(keys)]
                     self._answers.append((time.monotonic(), answer))
                 if self._ended.wait(1.):
@@ -136,16 +151,24 @@ class ProcessWatchHook(Hook):
 
     def _watch(self) -> None:
         """A thread: look whether this process moves, and if it does not, at the others."""
+        looked = time.monotonic()
         while not self._ended.wait(1.):
-            still = time.monotonic() - self._since
-            self._asking = self._stage in (FORWARD, BACKWARD) and still >= self.seconds - PAUSE
-            if not self._asking:
-                self._answers = []
+            before_that, looked = looked, time.monotonic()
+            if looked - before_that > PAUSE:  # all of it was suspended, and continues
+                self._since = looked
+            still = looked - self._since
+            if self._stage not in (FORWARD, BACKWARD) or still < self.seconds - PAUSE:
+                self._asking, self._answers = None, []
+            elif self._asking is None:
+                self._asking = looked
             elif still >= self.seconds:
-                if not self._answers or time.monotonic() - self._answers[-1][0] >= PAUSE:
+                answers = self._answers
+                if looked - (answers[-1][0] if answers else self._asking) >= PAUSE:
                     self._end('process 0, or the launcher beside it, does not run at all')  # one of them holds the store
-                (first, before), (last, now) = self._answers[0], self._answers[-1]
-                stalled = find_stalled(before, now, self._rank) if last - first >= PAUSE - 3 else None
+                if not answers or answers[-1][0] - answers[0][0] < PAUSE - 3:
+                    continue
+                before, now = answers[0][1], answers[-1][1]
+                stalled = find_stalled(before, now, self._rank)
                 if stalled:
                     self._end(stalled, speak=all(state[1:] < now[self._rank][1:] for state in now[:self._rank]))
 

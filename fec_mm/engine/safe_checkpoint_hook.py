@@ -34,23 +34,23 @@ class SafeCheckpointHook(CheckpointHook):
             remove_leftovers(self.out_dir)
             remove_leftovers(runner.work_dir)
         known = runner.message_hub.runtime_info if runner.train_loop.iter else {}
-        # Those whose removal was cut off; mmengine forgets them, and the last one, without which it would save no best one's score.
+        # mmengine forgets those whose removal was cut off, and the last one, in which it notes a new best score.
         self._outdated = [self._here(path) for path in known.get('outdated_ckpts', [])]
         self._remove_outdated()
         if 'last_ckpt' in known:
             self.last_ckpt = self._here(known['last_ckpt'])
-        if getattr(self, 'best_ckpt_path', None):
-            self.best_ckpt_path = self._here_if_there(self.best_ckpt_path)
+        if hasattr(self, 'best_ckpt_path'):
+            self.best_ckpt_path: str | None = self._here_if_there(self.best_ckpt_path)
         for indicator, path in getattr(self, 'best_ckpt_path_dict', {}).items():
-            self.best_ckpt_path_dict[indicator] = self._here_if_there(path) if path else None
+            self.best_ckpt_path_dict[indicator] = self._here_if_there(path)
 
     def _here(self, path: str) -> str:
         """The file of that name in `out_dir`: the training may have been in another folder, or the folder was moved."""
         return self.file_backend.join_path(self.out_dir, PurePath(path).name)
 
-    def _here_if_there(self, path: str) -> str | None:
-        here = self._here(path)
-        return here if self.file_backend.exists(here) else None
+    def _here_if_there(self, path: str | None) -> str | None:
+        here = self._here(path) if path else None
+        return here if here and self.file_backend.exists(here) else None
 
     def _save_checkpoint(self, runner: Runner) -> None:
         super()._save_checkpoint(runner)

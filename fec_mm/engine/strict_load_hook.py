@@ -39,9 +39,13 @@ class StrictLoadHook(Hook):
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Load strictly what the runner is about to load.
 
+        The config in a checkpoint is a program, which mmengine's runner would run to read a number of GPUs that its configs no
+        longer have (mmengine/runner/runner.py, `resume`): it is taken out.
+
         Raises:
             UserError: with counts and an example of each kind of difference.
         """
+        checkpoint.get('meta', {}).pop('config', None)
         model = runner.model
         while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
             model = model.module

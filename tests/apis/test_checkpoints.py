@@ -38,7 +38,7 @@ def test_the_named_one_is_taken_even_if_others_are_newer(tmp_path: Path) -> None
     assert last_checkpoint(str(tmp_path)) == ('s3://bucket/epoch_3.pth', [])
 
 
-@pytest.mark.parametrize('pointer', ['{}/iter_30.pth', '', '{}/iter_', None])
+@pytest.mark.parametrize('pointer', ['{}/iter_30.pth', '', '{}/iter_', '\0' * 40, None])
 def test_the_newest_whole_one_is_next(tmp_path: Path, pointer: str | None) -> None:
     write(tmp_path / 'iter_30.pth', age=1, damage=True)
     expected = write(tmp_path / 'iter_20.pth', age=2)
@@ -64,6 +64,17 @@ def test_a_folder_that_was_moved_or_is_elsewhere(tmp_path: Path) -> None:
     expected = write(tmp_path / 'out/epoch_1.pth', age=5)
     point(tmp_path / 'log', tmp_path / 'out/epoch_2.pth')
     assert last_checkpoint(str(tmp_path / 'log'))[0] == expected
+
+
+@pytest.mark.parametrize('content', [b'\x80\x02K\x01q\x00(', b'\x80\x02\x8a', b'\x80\x02t.', b'j\x00\x00\x00\x00.', b'',
+                                     b'\0' * 99])
+def test_bytes_that_are_no_pickle(tmp_path: Path, content: bytes) -> None:
+    """Also those of which torch's loader says IndexError or struct.error: they are passed over."""
+    expected = write(tmp_path / 'epoch_1.pth', age=5)
+    (tmp_path / 'epoch_2.pth').write_bytes(content)
+    point(tmp_path, tmp_path / 'epoch_2.pth')
+    found, notes = last_checkpoint(str(tmp_path))
+    assert found == expected and 'epoch_2.pth' in notes[0]
 
 
 def test_none_that_can_be_continued(tmp_path: Path) -> None:

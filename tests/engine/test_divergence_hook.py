@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 
@@ -34,9 +35,10 @@ class PoisonHook(Hook):
         module.register_forward_hook(poison)
 
 
-def fail(folder: Path, **poison: Any) -> str:
+def fail(folder: Path, optim_wrapper: dict | None = None, **poison: Any) -> str:
     with pytest.raises(UserError) as caught:
-        make_runner(folder, dict(type='PoisonHook', **poison), dict(type='fec_mm.DivergenceHook')).train()
+        make_runner(folder, dict(type='PoisonHook', **poison), dict(type='fec_mm.DivergenceHook'),
+                    optim_wrapper=optim_wrapper).train()
     return str(caught.value)
 
 
@@ -58,6 +60,23 @@ def test_a_bad_gradient(tmp_path: Path, at: int, last: str | None) -> None:
 
 def test_the_first_bad_weight_is_named(tmp_path: Path) -> None:
     assert 'the gradient made first.weight (and 1 more)' in fail(tmp_path, at=2, number=math.inf, layer='first')
+
+
+def test_clipping_by_norm_does_not_hide_it(tmp_path: Path) -> None:
+    """The norm of all is NaN then, and every gradient is divided by it."""
+    clipped = dict(optimizer=dict(type='SGD', lr=1e-3), clip_grad=dict(max_norm=1.))
+    message = fail(tmp_path, clipped, at=2, number=math.nan, layer='first')
+    assert 'the gradient made first.weight (and 1 more) not finite, and clipping others' in message
+
+
+def test_a_scale_that_vanished(tmp_path: Path) -> None:
+    """Mixed precision whose gradients are never finite skips every step."""
+    runner = make_runner(tmp_path, dict(type='fec_mm.DivergenceHook'))
+    runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
+    runner.optim_wrapper.loss_scaler = torch.amp.GradScaler('cpu', init_scale=1e-9)
+    with pytest.raises(UserError, match=r'diverged at iteration 4: .*however small .*\(1e-09\).* skips every step'):
+        runner.train()
+    assert not list(tmp_path.glob('*.pth'))
 
 
 def test_finite_trainings_go_on(tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def test_the_old_ones_go_after_the_new_one_came(tmp_path: Path, monkeypatch: pyt
 
 @pytest.mark.parametrize('count', [1, 2, 4])
 def test_a_removal_that_was_cut_off_is_made_up_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int) -> None:
-    """That of the best of epoch 1, of epoch_1, or of the best of epoch 2. (The third comes before a validation, not made up here.)"""
+    """That of the best of epoch 1, of epoch_1, or of the best of epoch 2. (The third is before a validation.)"""
     calls = itertools.count(1)
 
     def remove(_self: AtomicBackend, path: str) -> None:

@@ -1,7 +1,11 @@
 """A pickle that would run code, through every entry point that reads a checkpoint: it does not run."""
 from __future__ import annotations
 
+import contextlib
+import threading
 from collections.abc import Callable
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -71,6 +75,31 @@ def test_attack_is_not_resumed(place: Place) -> None:
     except Exception as error:
         assert explain(error) is not None
     assert not (place.folder / 'attacked').exists()
+
+
+def test_the_config_in_a_checkpoint_is_not_run(place: Place) -> None:
+    """mmengine would parse it, as Python, to compare a number of GPUs."""
+    content = torch.load(place.checkpoint, weights_only=False)
+    code = f"x = __import__('pathlib').Path('{place.folder}/attacked').touch()"
+    content['meta'] = dict(epoch=1, iter=4, config=code)
+    torch.save({**content, 'optimizer': {}, 'message_hub': {}}, place.folder / 'given.pth')
+    with contextlib.suppress(AssertionError):  # of the message hub, which comes later
+        train.main([str(place.config), '--work-dir', f'{place.folder}/work', '--resume', str(place.folder / 'given.pth')])
+    assert not (place.folder / 'attacked').exists()
+
+
+def test_attack_from_an_address(place: Place) -> None:
+    """torch.hub loads what it has fetched with pickle unless told otherwise; the server is this machine."""
+    handler = partial(SimpleHTTPRequestHandler, directory=place.folder)
+    with ThreadingHTTPServer(('127.0.0.1', 0), handler) as server, pytest.MonkeyPatch.context() as patch:
+        patch.setenv('TORCH_HOME', str(place.folder / 'hub'))
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        place.given['checkpoint'] = f'http://127.0.0.1:{server.server_port}/given.pth'  # type: ignore[assignment]
+        with pytest.raises(Exception) as error:
+            command('test', place, ())()
+        server.shutdown()
+    assert not (place.folder / 'attacked').exists()
+    assert 'holds more than weights' in (explain(error.value) or '')
 
 
 def test_eval_cluster_maps(root: Path, tmp_path: Path, checkpoints: Checkpoints) -> None:

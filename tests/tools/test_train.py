@@ -71,6 +71,20 @@ def test_resume_from_a_path_and_options(trained: Trained, tmp_path: Path) -> Non
     assert used.val_cfg is None
 
 
+def test_resume_without_a_checkpoint_starts_from_the_weights_of_the_config(trained: Trained, tmp_path: Path) -> None:
+    """As a job script says --resume the first time too."""
+    config, work_dir = trained('mmpretrain')
+    options = ('--no-validate', '--cfg-options', f'load_from={work_dir}/epoch_1.pth', 'param_scheduler.0.eta_max=0',
+               'train_cfg.max_epochs=1')
+    for _ in range(2):  # the second time there is one to continue from, and nothing left to do
+        train.main([str(config), '--work-dir', str(tmp_path), '--resume', *options])
+        expected = load(work_dir / 'epoch_1.pth')['state_dict']
+        weights = {key for key, value in expected.items() if value.is_floating_point() and 'running' not in key}
+        got = load(tmp_path / 'epoch_1.pth')
+        assert got['meta']['iter'] == 4
+        assert all(torch.equal(got['state_dict'][key], expected[key]) for key in weights)
+
+
 def test_work_dir_has_the_name_of_the_config(root: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     config = make_config(root, 'mmpretrain', "del work_dir\ntrain_cfg['max_epochs'] = 1\n", tmp_path)
     monkeypatch.chdir(tmp_path)
