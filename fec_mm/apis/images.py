@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import sys
 import traceback
 from collections.abc import Iterator
 from typing import Any
@@ -18,7 +19,8 @@ def naming_bad_images(runner: Any) -> Iterator[None]:
     """Replace an exception from decoding an image or a label map, which does not say of which, by one that does.
 
     mmcv's `LoadImageFromFile` names the file; mmseg's `LoadAnnotations` (of Pillow's or OpenCV's decoders) does not,
-    and it may have happened in a worker. So the files of the loaders in use are looked through, after the fact.
+    and it may have happened in a worker. So the files of the loaders in use are looked through then, which takes minutes of a
+    large data set.
 
     Args:
         runner: the mmengine runner that trains or tests inside of the `with`.
@@ -34,7 +36,10 @@ def naming_bad_images(runner: Any) -> Iterator[None]:
             image, (width, height) = most_elongated(runner)
             raise UserError(f'{image}, the most elongated image, has {width}×{height} pixels, and resizing leaves none: '
                             'leave it out, or correct scale and keep_ratio in the config') from error
-        path = find_unreadable(runner) if re.search(r'loading\.py|imfrombytes|[/\\]PIL[/\\]', text) else None
+        if isinstance(error, FileNotFoundError) or not re.search(r'loading\.py|imfrombytes|[/\\]PIL[/\\]', text):
+            raise
+        named = re.search(r'Error: failed to load image: (.+)', text)  # mmcv/transforms/loading.py
+        path = named[1].strip() if named else find_unreadable(runner)
         if path is None:
             raise
         raise UserError(f'{path} is not a readable image: replace it') from error
@@ -42,6 +47,7 @@ def naming_bad_images(runner: Any) -> Iterator[None]:
 
 def find_unreadable(runner: Any) -> str | None:
     """The first image or label map of the runner's loaders that cannot be decoded, if any."""
+    print('looking for the file that cannot be read, in all that are loaded', file=sys.stderr, flush=True)
     return next((str(path) for pair in _files(runner) for path in pair if path is not None and not readable(path)), None)
 
 

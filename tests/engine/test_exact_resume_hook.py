@@ -3,9 +3,18 @@ from __future__ import annotations
 
 import importlib
 import signal
+from itertools import islice
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from mmdet.datasets import AspectRatioBatchSampler
+from mmengine.dataset import InfiniteSampler
+from mmengine.runner.loops import _InfiniteDataloaderIterator
+from torch.utils.data import DataLoader, Dataset
+
+from fec_mm.engine.exact_resume_hook import _restart
+from fec_mm.engine.seeding import seed_batches
 
 from ..faults.runs import Run, assert_same_end, dying_in, records
 from ..tools.tiny import make_config, make_data
@@ -62,3 +71,32 @@ def test_killed_and_resumed(tmp_path: Path, scope: str) -> None:
     assert_same_end(tmp_path / 'killed', tmp_path / 'whole')
     logged = records(tmp_path / 'whole')
     assert [step for kind, step in logged if kind == 'validation'] == ([1, 2] if scope == 'mmpretrain' else [4, 8, 9])
+
+
+class Shapes(Dataset):
+    """Indices of images, every third of which is upright."""
+
+    def __len__(self) -> int:
+        return 24
+
+    def __getitem__(self, index: int) -> int:
+        return int(index)
+
+    def get_data_info(self, index: int) -> dict[str, int]:
+        return dict(width=2 - 2 * (index % 3 == 0), height=1)
+
+
+@pytest.mark.parametrize('workers', [0, 1])
+@pytest.mark.parametrize('done', [0, 5])
+def test_batches_that_are_grouped_by_shape(workers: int, done: int) -> None:
+    """Workers have filled the groups before the training begins; batches are the same as of a loader that nobody touched."""
+    def loader(workers: int) -> DataLoader:
+        batches = AspectRatioBatchSampler(InfiniteSampler(Shapes(), seed=1), batch_size=3)
+        return DataLoader(Shapes(), batch_sampler=batches, num_workers=workers)
+
+    expected = [batch.tolist() for batch in islice(loader(0), 12)]
+    data = loader(workers)
+    loop = SimpleNamespace(dataloader=data, iter=done, dataloader_iterator=_InfiniteDataloaderIterator(data))
+    seed_batches(data, 1, 0)
+    _restart(loop)
+    assert [batch.tolist() for batch in islice(loop.dataloader_iterator, 12)] == expected  # mmengine drops the first ones
