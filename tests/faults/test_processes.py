@@ -80,13 +80,14 @@ def hanging_in(owner: str, name: str, count: int, how: Callable[[], None], rank:
 HANGS = {
     'loading': ('mmpretrain.datasets.CustomDataset', '__getitem__', 3, sleep, 'is stuck in loading data of iteration 2'),
     'forward': ('mmpretrain.models.ImageClassifier', 'loss', 2, sleep, 'is stuck in its forward pass of iteration 2'),
+    'backward': ('torch.Tensor', 'backward', 2, sleep, 'is stuck in its backward pass of iteration 2'),
     'between': ('mmengine.hooks.IterTimerHook', '_before_iter', 2, sleep, 'is stuck in loading data of iteration 2'),
     'stopped in a step': ('mmengine.optim.OptimWrapper', 'update_params', 2, stop, 'does not run at all'),
     'stopped in loading': ('mmpretrain.datasets.CustomDataset', '__getitem__', 3, stop, 'does not run at all')}
 
 
 def test_hanging_processes(root: Path, tmp_path: Path) -> None:
-    """The five at the same time, as each takes most of a minute."""
+    """All at the same time, as each takes most of a minute."""
     config = make_config(root, 'mmpretrain', HOOKS, tmp_path)
     started = {}
     for i, (name, (owner, method, count, how, _)) in enumerate(HANGS.items()):
