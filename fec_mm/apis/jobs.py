@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import TypeVar
 
@@ -34,6 +34,8 @@ def run_jobs(function: Callable[[Argument], Result], arguments: Iterable[Argumen
     with ThreadPoolExecutor(jobs) as pool:
         futures = [pool.submit(function, argument) for argument in arguments]
         try:
+            for future in as_completed(futures):
+                future.result()
             return [future.result() for future in futures]
         except BaseException:
             pool.shutdown(cancel_futures=True)

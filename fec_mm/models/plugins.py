@@ -12,6 +12,13 @@ from .layers import ClusterEncode, ClusterPool, GroupNorm
 from .layers.block import scaled
 
 
+def at_least_1(name: str, **settings: int) -> None:
+    """Raise a ValueError that names the first setting that is not a whole number of at least 1."""
+    for key, value in settings.items():
+        if not isinstance(value, int) or value < 1:
+            raise ValueError(f'{name}: {key}={value!r} must be a whole number of at least 1')
+
+
 @MODELS.register_module('ClusterEncode')
 class EncodePlugin(nn.Module):
     """x + ls ⊙ Encode(GN(x)), B×C×H×W → B×C×H×W: an entry of `plugins` of mmdet's and mmseg's ResNet.
@@ -30,6 +37,8 @@ class EncodePlugin(nn.Module):
     def __init__(self, in_channels: int, num_heads: int = 4, head_dim: int = 32, centers_per_side: int = 4,
                  regions_per_side: int = 1, layer_scale_init_value: float = 1e-5) -> None:
         super().__init__()
+        at_least_1('ClusterEncode', num_heads=num_heads, head_dim=head_dim, centers_per_side=centers_per_side,
+                   regions_per_side=regions_per_side)
         self.norm = GroupNorm(in_channels)
         self.mixer = ClusterEncode(in_channels, num_heads, head_dim, centers_per_side, regions_per_side)
         self.layer_scale = nn.Parameter(torch.full((in_channels, ), layer_scale_init_value))
@@ -51,6 +60,7 @@ class PoolLayer(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int, regions_per_side: int = 1, learn_similarity: bool = False) -> None:
         super().__init__()
+        at_least_1('ClusterPool', regions_per_side=regions_per_side)
         self.out_channels = out_channels  # Swin asks
         self.pool = ClusterPool(in_channels, out_channels, regions_per_side, learn_similarity)
 

@@ -64,7 +64,7 @@ def _tiled(x: Tensor, queries: Tensor, bias: Tensor) -> Tensor:
     keys = torch.cat([queries, bias[..., None]], -1).flatten(1, 2)
     row = heads * M
     tile = tile_size(x.device) // row
-    groups = ceil_div(G, ceil_div(G, max(1, tile // STEP)))
+    groups = max(1, ceil_div(G, max(1, ceil_div(G, max(1, tile // STEP)))))
     step = min(N, max(STEP, tile // groups // STEP * STEP))
     # Written in place: results kept between large tiles would keep the allocator from using their memory again.
     scores = x.new_empty(groups * row * step)

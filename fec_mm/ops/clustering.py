@@ -18,7 +18,7 @@ from .linear import linear
 from .members import Indexed, OneHot, one_hot_is_faster
 from .regions import average_centers, average_pairs, ceil_div, from_regions, pooled_ids, raster_ids, to_regions, valid_positions
 
-EPS = 1e-12  # of torch.nn.functional.normalize
+EPS = 1e-12  # that of torch.nn.functional.normalize
 
 
 def encode(x: Tensor, f_weight: Tensor, f_bias: Tensor, v_weight: Tensor, v_bias: Tensor, proj_weight: Tensor,
@@ -88,7 +88,7 @@ def pool(x: Tensor, f_weight: Tensor, f_bias: Tensor, v_weight: Tensor, v_bias: 
         valid = valid_positions((H, W), regions, (h, w), x.device).repeat(B, 1)
         means, choosable = average_pairs(x, valid.view(-1, h, w))
         x = x.flatten(1, 2)
-        center = F.normalize(F.linear(means, full(f_weight), full(f_bias)), dim=-1, eps=EPS)
+        center = normalize(F.linear(means, full(f_weight), full(f_bias)))
         with torch.no_grad():
             queries, offsets = center @ full(f_weight), center @ full(f_bias)
             offsets = offsets.masked_fill(~choosable, -float('inf'))
@@ -118,7 +118,7 @@ def _cluster(x: Tensor, f_weight: Tensor, f_bias: Tensor, alpha: Tensor, beta: T
     with torch.autocast(x.device.type, enabled=False):
         means, choosable = average_centers(full(x), regions, centers)
         center = F.linear(means, full(f_weight), full(f_bias)).unflatten(-1, (heads, -1)).transpose(1, 2)
-        center = F.normalize(center, dim=-1, eps=EPS)
+        center = normalize(center)
     x = to_regions(x, regions)
     h, w = x.shape[1:3]
     x = x.flatten(1, 2)
@@ -160,8 +160,20 @@ def similarity_of(dot: Tensor, f: Tensor, alpha: Tensor, beta: Tensor) -> Tensor
 
     The position's norm does not change the choice, and is only needed here.
     """
-    cosine = dot / torch.linalg.vector_norm(f, dim=-1).clamp(min=EPS)
-    return torch.sigmoid(full(beta) + full(alpha) * cosine)
+    return torch.sigmoid(full(beta) + full(alpha) * (dot / _norm(f)[..., 0]))
+
+
+def normalize(x: Tensor) -> Tensor:
+    """Vectors of length 1, by the last dimension."""
+    return x / _norm(x)
+
+
+def _norm(x: Tensor) -> Tensor:
+    """Of …×D, as …×1. Of a vector that is zero it is infinite: its cosines are 0 as with torch.nn.functional.normalize, and it
+    has no gradient, which there is 1e12 times that of the others.
+    """
+    norm = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
+    return norm.masked_fill(norm < EPS, float('inf'))
 
 
 def full(x: Tensor) -> Tensor:

@@ -5,13 +5,12 @@ Shapes: B images, a fine map of H×W positions, a coarse one of h×w representat
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from .assign import assign
-from .clustering import EPS, full, similarity_of
+from .clustering import full, normalize, similarity_of
 from .members import Indexed
-from .regions import pool_by, pooling_matrix
+from .regions import pool_by, pooling_matrix, surely
 
 STEPS = (-1, 0, 1)
 # Pairs of numbers of steps; the others in raster order.
@@ -22,6 +21,10 @@ def cell_means(f: Tensor, coarse: tuple[int, int]) -> Tensor:
     """Adaptive average pooling to one key for each representative: B×H×W×D, (h, w) → B×h×w×D, at least float32."""
     with torch.autocast(f.device.type, enabled=False):
         f = full(f)
+        h, w = coarse
+        if surely(f.shape[1] == 2 * h) and surely(f.shape[2] == 2 * w):
+            # What the matrices give for maps that halve, which are linear in the pixels this way.
+            return (f[:, ::2, ::2] + f[:, ::2, 1::2] + f[:, 1::2, ::2] + f[:, 1::2, 1::2]) / 4
         rows, cols = (pooling_matrix(side, side, 1, cell, f)[0] for side, cell in zip(f.shape[1:3], coarse))
         return pool_by(rows, cols, f)
 
@@ -40,7 +43,7 @@ def most_similar(f: Tensor, keys: Tensor, alpha: Tensor, beta: Tensor, *, near: 
         Raster positions in the coarse map, B×H×W int64, and s, B×H×W, at least float32, with gradients of the chosen pair.
     """
     with torch.autocast(f.device.type, enabled=False):
-        f, keys = full(f), F.normalize(full(keys), dim=-1, eps=EPS)
+        f, keys = full(f), normalize(full(keys))
         # As the sigmoid is monotonic; all candidates tie where alpha is zero.
         signed = keys.detach() * alpha.detach().sign().to(keys.dtype)
         if near:
@@ -60,7 +63,7 @@ def dispatch(x: Tensor, values: Tensor, index: Tensor, similarity: Tensor) -> Te
     more than all of this.
     """
     B, C = values.shape[:2]
-    own = values.flatten(2).gather(2, index.view(B, 1, -1).expand(-1, C, -1))
+    own = values.flatten(2).gather(2, index.flatten(1)[:, None].expand(-1, C, -1))
     return torch.addcmul(x, own.view(B, C, *index.shape[1:]), similarity[:, None].to(values.dtype))
 
 

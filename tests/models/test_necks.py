@@ -237,3 +237,32 @@ def test_representatives_are_a_square(K: int) -> None:
     with pytest.raises(ValueError, match=f'num_representatives={K} must be a square'):
         ClusterGAP(8, K)
     assert math.isqrt(16) == ClusterGAP(8).centers
+
+
+@pytest.mark.parametrize('wrong', [[torch.ones(1, 8, 4, 4)], (torch.ones(1, 8, 4, 4), torch.ones(1, 8, 2, 2))])
+def test_gap_of_anything_but_one_map(wrong: Any) -> None:
+    with pytest.raises((TypeError, ValueError), match=r'takes (a map or a tuple with one, and got a list|one map and got 2)'):
+        ClusterGAP(8)(wrong)
+
+
+@pytest.mark.parametrize('candidates', ['near', 'all'])
+def test_positions_without_a_feature_do_not_swamp_the_gradients(candidates: str) -> None:
+    """As of a map that is zero where there is nothing, and a new neck, whose bias is zero."""
+    neck = build(candidates=candidates)
+    for dispatch in neck.dispatches:
+        nn.init.zeros_(dispatch.f.bias)
+    inputs = maps(EVEN)
+    gradients = []
+    for zero in (False, True):
+        for x in inputs[:-1] if zero else []:
+            x[:, :, :2, :2] = 0
+        neck.zero_grad()
+        sum(y.square().mean() for y in neck(inputs)).backward()
+        gradients.append(max(p.grad.abs().max().item() for p in neck.dispatches.parameters()))
+    assert gradients[1] < 10 * gradients[0]
+
+
+@pytest.mark.parametrize('candidates', ['near', 'all', None])
+def test_no_images(candidates: str | None) -> None:
+    assert [tuple(y.shape) for y in build(candidates=candidates)(maps(EVEN, B=0))] == \
+        [(0, *y.shape[1:]) for y in build(candidates=candidates)(maps(EVEN, B=1))]

@@ -135,3 +135,11 @@ def test_mixed_precision(dtype: torch.dtype) -> None:
         half.float().square().mean().backward()
         assert all(torch.isfinite(p.grad).all() for p in layer.parameters())
         assert ((half.float() - exact).norm() / exact.norm()).item() < 0.05
+
+
+@pytest.mark.parametrize('setting', ['num_heads', 'head_dim', 'centers_per_side', 'regions_per_side'])
+def test_impossible_settings(setting: str) -> None:
+    with pytest.raises(ValueError, match=f'ClusterEncode: {setting}=0 must be a whole number of at least 1'):
+        EncodePlugin(8, **{setting: 0})
+    with pytest.raises(ValueError, match='ClusterPool: regions_per_side=0 must be'):
+        PoolLayer(8, 8, regions_per_side=0)

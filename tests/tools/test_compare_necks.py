@@ -4,6 +4,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -67,6 +68,9 @@ def test_each_run_once(tool: ModuleType, tmp_path: Path, monkeypatch: pytest.Mon
     assert '| learn_similarity | 2 | accuracy/top1 | 32 ± 14.1 | 22, 42 |' in (tmp_path / 'necks.md').read_text()
     tool.main([*args, '--seeds', '3'])
     assert len(calls) == 6
+    monkeypatch.setitem(tool.EXPERIMENTS, 'pool', replace(tool.EXPERIMENTS['pool'], common={'train_dataloader.batch_size': 3}))
+    with pytest.raises(tool.UserError, match='is of other settings or data: choose another --out-dir'):
+        tool.main(args)
 
 
 def test_a_run_that_failed_leaves_no_result(tool: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ from multiprocessing import get_context
 import torch
 from torch import nn
 
+from fec_mm.apis.arguments import positive
 from fec_mm.apis.cli import run_cli
 from fec_mm.errors import UserError
 from fec_mm.evaluation.cost import in_turn, peak_growth
@@ -68,8 +69,9 @@ def in_own_process(case: Case) -> float:
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description='Time and weigh ClusterFPN against FPN')
     parser.add_argument('--size', default='800x1344', help='HxW of the images; the maps have a 4th to a 32nd of each side')
-    parser.add_argument('--in-channels', nargs='+', type=int, default=[32, 64, 196, 320], help="of the maps; default: FEC-S's")
-    parser.add_argument('--repeats', type=int, default=3, help='turns whose medians count')
+    parser.add_argument('--in-channels', nargs='+', type=positive, default=[32, 64, 196, 320],
+                        help="of the maps; default: FEC-S's")
+    parser.add_argument('--repeats', type=positive, default=3, help='turns whose medians count')
     parser.add_argument('--device', default='cpu', help='cpu, or cuda[:i]')
     args = parser.parse_args(argv)
     sides = args.size.split('x')

@@ -84,7 +84,7 @@ class Run:
 
     @property
     def id(self) -> str:
-        return f"{self.name}_{self.variant.replace(', ', '-')}_{self.budget}_seed{self.seed}"
+        return f'{self.name}_{self.variant}_{self.budget}_seed{self.seed}'
 
     def config(self) -> Config:
         cfg = Config.fromfile(CONFIGS / f'{self.experiment.config}.py')
@@ -100,15 +100,18 @@ class Run:
         """The run's result, from its file if it is there.
 
         Raises:
-            UserError: the training failed.
+            UserError: the training failed, or what is there is of other settings or data.
         """
-        result = out_dir / 'results' / f'{self.id}.json'
+        result, work_dir = out_dir / 'results' / f'{self.id}.json', out_dir / 'runs' / self.id
+        cfg, settings = work_dir / 'comparison.py', self.config()
+        if cfg.exists() and Config.fromfile(cfg).to_dict() != settings.to_dict():
+            raise UserError(f'{work_dir} is of other settings or data: choose another --out-dir, or remove it and {result}')
         if result.exists():
             return json.loads(result.read_text())
-        work_dir = out_dir / 'runs' / self.id
         work_dir.mkdir(parents=True, exist_ok=True)
-        cfg = work_dir / 'comparison.py'
-        self.config().dump(cfg)
+        part = write_beside(str(cfg))
+        settings.dump(part)
+        part.rename(cfg)
         print(f'{self.id}: training', flush=True)
         code = run_tool(work_dir / 'output.txt', TOOLS / 'train.py', cfg, '--work-dir', work_dir, '--resume')
         curve = self.curve(work_dir)

@@ -39,8 +39,19 @@ class ClusterGAP(BaseModule):
         self.tap = AssignmentTap()
 
     def forward(self, inputs: Tensor | tuple[Tensor, ...]) -> Tensor | tuple[Tensor, ...]:
-        """A B×C×H×W map → B×C; a tuple of maps → a tuple with the last one's, B×C."""
-        return (self._average(inputs[-1]), ) if isinstance(inputs, tuple) else self._average(inputs)
+        """A B×C×H×W map → B×C; a tuple with one such map → a tuple of one.
+
+        Raises:
+            TypeError: it is neither.
+            ValueError: there are several maps, which `in_channels` cannot all be of.
+        """
+        if isinstance(inputs, Tensor):
+            return self._average(inputs)
+        if not isinstance(inputs, tuple):
+            raise TypeError(f'ClusterGAP takes a map or a tuple with one, and got a {type(inputs).__name__}')
+        if len(inputs) != 1:
+            raise ValueError(f'ClusterGAP takes one map and got {len(inputs)}: set out_indices of the backbone to one stage')
+        return (self._average(inputs[0]), )
 
     def _average(self, x: Tensor) -> Tensor:
         rep, ids = represent(x.permute(0, 2, 3, 1), self.f.weight, self.f.bias, self.alpha, self.beta, centers=self.centers)
