@@ -5,9 +5,11 @@ from itertools import chain, repeat
 from typing import Any
 
 from mmengine.dataset import DefaultSampler, InfiniteSampler
+from mmengine.dist import broadcast
 from mmengine.hooks import Hook
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
 from mmengine.runner.loops import _InfiniteDataloaderIterator
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.data import BatchSampler
 
 from fec_mm.registry import HOOKS
@@ -26,6 +28,8 @@ class ExactResumeHook(Hook):
       seed, the process and the iteration (drop path, Mixup, sampling of boxes), or the place of the batch (augmentation).
     - Loops by iterations load all batches that were trained on again, only to drop them; here the sampler skips them.
     - A validation that was due and did not happen, as it comes after the checkpoint, happens first.
+    - The statistics of BN that other processes than the first have gathered. They are validated with, and in no checkpoint;
+      so all validate with the first one's, that is the model that was saved.
 
     What is drawn by other hooks in their `before_train_iter` is not covered, nor are gradients accumulated across a
     checkpoint. Its priority is the lowest: other hooks have prepared the samplers and themselves.
@@ -62,6 +66,10 @@ class ExactResumeHook(Hook):
 
     def before_val_epoch(self, runner: Runner) -> None:
         """Seed the validation, and note that it happened: for a checkpoint that is saved once more after it."""
+        for module in runner.model.modules():
+            if isinstance(module, _BatchNorm) and module.track_running_stats:
+                broadcast(module.running_mean)
+                broadcast(module.running_var)
         seed_all(runner.seed, runner.rank, VALIDATION, runner.iter)
         runner.message_hub.update_info('last_validation', runner.iter)
 
