@@ -52,7 +52,7 @@ EXPERIMENTS = {
     'pool': Experiment('classification', 'accuracy/top1', 8, {
         'published': {}, 'learn_similarity': {'model.backbone.learn_similarity': True}}, {}),
     'detection': Experiment('detection', 'coco/bbox_mAP_50', 4, PYRAMIDS, {}),
-    'segmentation': Experiment('segmentation', 'mIoU', 1000, PYRAMIDS, NO_AVERAGE),
+    'segmentation': Experiment('segmentation', 'mIoU', 2000, PYRAMIDS, NO_AVERAGE),
 }
 
 
