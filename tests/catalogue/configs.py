@@ -61,7 +61,7 @@ CASES = [
     Case('A negative number of workers', 'A sign.', CORRECT,
          'DataLoader: num_workers option should be non-negative; … (correct the config)',
          config="train_dataloader['num_workers'] = -1\n"),
-    Case('No epoch', 'A division that came to 0.', CORRECT, 'train_cfg.max_epochs=0 in …: give at least 1',
+    Case('No epoch', 'A division that came to 0.', CORRECT, 'train_cfg.max_epochs=0 in …: give a whole number of at least 1',
          config="train_cfg['max_epochs'] = 0\n"),
     Case('No class', 'A list that is empty.', CORRECT,
          'LinearClsHead: num_classes=0 must be a positive integer (correct the config)',
@@ -78,7 +78,7 @@ CASES = [
     Case('Images below 32 pixels', 'Four stages halve a map of at least 32 pixels.', 'Resize to 32 or more.',
          'ImageClassifier.backbone (FEC): takes images of at least 32×32 pixels, got 16×16: resize or pad them: that is '
          'what Resize and pad_size_divisor of the config leave of them', config="train_pipeline[1]['scale'] = 16\n"),
-    Case('An interval of 0', 'A division that came to 0.', CORRECT, 'train_cfg.val_interval=0 in …: give at least 1',
+    Case('An interval of 0', 'A division that came to 0.', CORRECT, 'train_cfg.val_interval=0 in …: give a whole number of at least 1',
          config="train_cfg['val_interval'] = 0\n"),
     Case('A setting that is missing', 'A part of the config was replaced instead of merged.', 'Add it.',
          "RetinaHead needs 'allowed_border' from the config, which does not have it: add it", scope='mmdet',
