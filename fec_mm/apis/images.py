@@ -3,11 +3,11 @@ from __future__ import annotations
 
 import contextlib
 import re
-import sys
 import traceback
 from collections.abc import Iterator
 from typing import Any
 
+from mmengine.logging import print_log
 from PIL import Image
 
 from fec_mm.engine.check_data_hook import leaves
@@ -47,7 +47,7 @@ def naming_bad_images(runner: Any) -> Iterator[None]:
 
 def find_unreadable(runner: Any) -> str | None:
     """The first image or label map of the runner's loaders that cannot be decoded, if any."""
-    print('looking for the file that cannot be read, in all that are loaded', file=sys.stderr, flush=True)
+    print_log('Looking for the file that cannot be read, in all that are loaded', 'current')
     return next((str(path) for pair in _files(runner) for path in pair if path is not None and not readable(path)), None)
 
 
