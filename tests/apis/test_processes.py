@@ -1,17 +1,19 @@
 """What goes wrong between processes, in one line."""
 from __future__ import annotations
 
+import contextlib
 import signal
 import socket
 from pathlib import Path
 
 import pytest
+from mmengine.config import Config
 from torch.distributed import TCPStore
 from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
 
 from fec_mm.apis.explain import explain
-from fec_mm.apis.processes import check_launcher
+from fec_mm.apis.processes import check_agreement, check_launcher
 from fec_mm.errors import UserError
 
 
@@ -74,3 +76,26 @@ def test_launchers_that_did_not_launch(monkeypatch: pytest.MonkeyPatch, tmp_path
         check_launcher('slurm')
     monkeypatch.setenv('MASTER_ADDR', 'node1')
     check_launcher('slurm')
+
+
+def test_processes_that_would_continue_from_different_checkpoints(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each looks for the last one itself; the folder may differ, as other paths may."""
+    def settings(load_from: str | None) -> list[object]:
+        """What a process tells the others: the digest, then the settings, as they differ."""
+        told: list[object] = []
+        monkeypatch.setattr('mmengine.dist.all_gather_object', lambda value: told.append(value) or [value, 'another'])
+        with contextlib.suppress(AttributeError):
+            check_agreement(Config(dict(load_from=load_from)))
+        return told
+
+    def meet(*load_from: str | None) -> None:
+        everybody = [settings(path) for path in load_from]
+        rounds = iter(zip(*everybody))
+        monkeypatch.setattr('mmengine.dist.all_gather_object', lambda _: list(next(rounds)))
+        check_agreement(Config(dict(load_from=load_from[0])))
+
+    meet('/a/epoch_3.pth', '/b/epoch_3.pth')
+    with pytest.raises(UserError, match=r"process 1 has another config .*: load_from is 'epoch_2.pth' instead of 'epoch_3"):
+        meet('/a/epoch_3.pth', '/b/epoch_2.pth')
+    with pytest.raises(UserError, match=r"load_from is '' instead of 'epoch_3.pth'"):
+        meet('/a/epoch_3.pth', None)
