@@ -23,6 +23,7 @@ from fec_mm.apis.cli import run_cli
 from fec_mm.apis.jobs import run_jobs, run_tool
 from fec_mm.apis.outputs import write_beside
 from fec_mm.errors import UserError
+from fec_mm.fileio import AtomicBackend
 from fec_mm.optional import optional
 
 TOOLS = Path(__file__).parents[1]
@@ -103,25 +104,23 @@ class Run:
             UserError: the training failed, or what is there is of other settings or data.
         """
         result, work_dir = out_dir / 'results' / f'{self.id}.json', out_dir / 'runs' / self.id
-        cfg, settings = work_dir / 'comparison.py', self.config()
-        if cfg.exists() and Config.fromfile(cfg).to_dict() != settings.to_dict():
+        cfg, config, record = self.config(), work_dir / 'comparison.py', work_dir / 'settings.json'
+        settings = json.dumps(cfg.to_dict(), sort_keys=True)
+        if record.exists() and record.read_text() != settings:
             raise UserError(f'{work_dir} is of other settings or data: choose another --out-dir, or remove it and {result}')
         if result.exists():
             return json.loads(result.read_text())
         work_dir.mkdir(parents=True, exist_ok=True)
-        part = write_beside(str(cfg))
-        settings.dump(part)
-        part.rename(cfg)
+        AtomicBackend().put_text(settings, record)
+        cfg.dump(config)
         print(f'{self.id}: training', flush=True)
-        code = run_tool(work_dir / 'output.txt', TOOLS / 'train.py', cfg, '--work-dir', work_dir, '--resume')
+        code = run_tool(work_dir / 'output.txt', TOOLS / 'train.py', config, '--work-dir', work_dir, '--resume')
         curve = self.curve(work_dir)
         if code or not curve or max(curve) != self.budget:
             raise UserError(f'{self.id} did not finish: {work_dir}/output.txt says why; start again to continue')
         row = dict(experiment=self.name, variant=self.variant, budget=self.budget, seed=self.seed, metric=self.experiment.metric,
                    curve=sorted(curve.items()))
-        part = write_beside(str(result))
-        part.write_text(json.dumps(row) + '\n')
-        part.rename(result)
+        AtomicBackend().put_text(json.dumps(row) + '\n', result)
         for checkpoint in work_dir.glob('*.pth'):
             checkpoint.unlink()
         return row
@@ -194,9 +193,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             for seed in range(args.seeds) for name in names for variant in known[name].variants]
     rows = run_jobs(lambda run: run.finish(args.out_dir), runs, args.jobs)
     rows.sort(key=lambda row: names.index(row['experiment']))
-    part = write_beside(str(args.out_dir / 'necks.md'))
-    part.write_text(table(rows))
-    part.rename(args.out_dir / 'necks.md')
+    AtomicBackend().put_text(table(rows), args.out_dir / 'necks.md')
     draw(rows, args.out_dir / 'necks.png')
     print(table(rows), end='')
 
