@@ -35,22 +35,23 @@ class SafeCheckpointHook(CheckpointHook):
             remove_leftovers(runner.work_dir)
         known = runner.message_hub.runtime_info if runner.train_loop.iter else {}
         # mmengine forgets those whose removal was cut off, and the last one, in which it notes a new best score.
-        self._outdated = [self._here(path) for path in known.get('outdated_ckpts', [])]
+        self._outdated = [here for path in known.get('outdated_ckpts', []) if (here := self._here(path))]
         self._remove_outdated()
         if 'last_ckpt' in known:
-            self.last_ckpt = self._here(known['last_ckpt'])
+            self.last_ckpt = self.file_backend.join_path(self.out_dir, PurePath(known['last_ckpt']).name)
         if hasattr(self, 'best_ckpt_path'):
-            self.best_ckpt_path: str | None = self._here_if_there(self.best_ckpt_path)
+            self.best_ckpt_path: str | None = self._here(self.best_ckpt_path)
         for indicator, path in getattr(self, 'best_ckpt_path_dict', {}).items():
-            self.best_ckpt_path_dict[indicator] = self._here_if_there(path)
+            self.best_ckpt_path_dict[indicator] = self._here(path)
 
-    def _here(self, path: str) -> str:
-        """The file of that name in `out_dir`: the training may have been in another folder, or the folder was moved."""
-        return self.file_backend.join_path(self.out_dir, PurePath(path).name)
+    def _here(self, path: str | None) -> str | None:
+        """The checkpoint of that name, if there is one in `out_dir`: the training may have been in another folder, or was moved.
 
-    def _here_if_there(self, path: str | None) -> str | None:
-        here = self._here(path) if path else None
-        return here if here and self.file_backend.exists(here) else None
+        What a checkpoint says may be anybody's, and is removed later: nothing that is not called like a checkpoint.
+        """
+        name = PurePath(path or '').name
+        here = self.file_backend.join_path(self.out_dir, name)
+        return here if name.endswith(PurePath(self.filename_tmpl).suffix or '.pth') and self.file_backend.exists(here) else None
 
     def _save_checkpoint(self, runner: Runner) -> None:
         super()._save_checkpoint(runner)
@@ -65,7 +66,8 @@ class SafeCheckpointHook(CheckpointHook):
         name = self.filename_tmpl.format(step)
         if self.max_keep_ckpts > 0 and step not in self.keep_ckpt_ids:
             if len(self.keep_ckpt_ids) == self.max_keep_ckpts:
-                self._outdated.append(self._here(self.filename_tmpl.format(self.keep_ckpt_ids[0])))
+                name_of_oldest = self.filename_tmpl.format(self.keep_ckpt_ids[0])
+                self._outdated.append(self.file_backend.join_path(self.out_dir, name_of_oldest))
             self.keep_ckpt_ids.append(step)
             runner.message_hub.update_info('keep_ckpt_ids', list(self.keep_ckpt_ids))
         self.last_ckpt = self.file_backend.join_path(self.out_dir, name)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from mmengine.runner import Runner
 
 from fec_mm.errors import UserError
@@ -90,6 +91,23 @@ def test_continuing_elsewhere_leaves_the_first_folder_alone(tmp_path: Path) -> N
     assert names(first) == before
     assert names(other) == {'epoch_4.pth', 'best_acc_epoch_4.pth', 'last_checkpoint'}
     assert names(moved) == {*(f'epoch_{i}.pth' for i in range(1, 5)), 'best_acc_epoch_4.pth', 'last_checkpoint'}
+
+
+@pytest.mark.parametrize('name', ['..', '.', '', '/', '../precious', 'precious', '/precious.pth'])
+def test_a_checkpoint_cannot_have_anything_removed(tmp_path: Path, name: str) -> None:
+    """By what it says was outdated or best, when it is continued from."""
+    (tmp_path / 'precious').mkdir()
+    (tmp_path / 'work/precious').mkdir(parents=True)
+    (tmp_path / 'precious.pth').touch()
+    scored(tmp_path / 'work', 2).train()
+    for path in (tmp_path / 'work').glob('*_4.pth'):
+        path.unlink()
+    content = load(tmp_path / 'work/epoch_3.pth')
+    content['message_hub']['runtime_info'].update(outdated_ckpts=[name], best_ckpt=name)
+    torch.save(content, tmp_path / 'work/epoch_3.pth')
+    scored(tmp_path / 'work', 2, resume=True, load_from=str(tmp_path / 'work/epoch_3.pth')).train()
+    assert (tmp_path / 'precious').is_dir() and (tmp_path / 'precious.pth').is_file() and (tmp_path / 'work/precious').is_dir()
+    assert (tmp_path / 'work/best_acc_epoch_4.pth').is_file()
 
 
 def test_a_write_that_fails_is_one_line_and_leaves_the_last(tmp_path: Path) -> None:
