@@ -80,11 +80,14 @@ def _line(frame: FrameType, number: int) -> str:
 
 def _unsafe_checkpoint(error: BaseException) -> str | None:
     """torch/serialization.py, of what mmengine/runner/checkpoint.py has fetched from an address; files are checked before."""
-    if not isinstance(error, UnpicklingError):
+    loaders = 'torch/hub.py', 'torch/serialization.py'
+    if not isinstance(error, UnpicklingError) or not any(f.f_code.co_filename.endswith(loaders) for f, _ in _frames(error)):
         return None
     from .checkpoints import refusal
     names = [frame.f_locals['filename'] for frame, _ in _frames(error) if isinstance(frame.f_locals.get('filename'), str)]
-    return refusal(names[-1] if names else 'of an address', error)
+    name = names[-1] if names else 'of an address'
+    unsafe = 'Unsupported global' in str(error) or 'Unsupported class' in str(error)
+    return refusal(name, error) if unsafe else f'checkpoint {name} is damaged or none: use another one, or fetch it again'
 
 
 def _unknown_type(error: BaseException) -> str | None:

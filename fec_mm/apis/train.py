@@ -77,7 +77,7 @@ def _check_lengths(cfg: Config) -> None:
     from fec_mm.errors import UserError
     for key in ('max_epochs', 'max_iters', 'val_interval'):
         value = cfg.train_cfg.get(key)
-        if value is not None and not (isinstance(value, int) and value >= 1):
+        if value is not None and not (isinstance(value, (int, float)) and value >= 1 and value % 1 == 0):
             raise UserError(f'train_cfg.{key}={value!r} in {cfg.filename}: give a whole number of at least 1')
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 from itertools import chain, repeat
 from typing import Any
 
-from mmengine.dataset import DefaultSampler, InfiniteSampler
+from mmengine.dataset import InfiniteSampler
 from mmengine.dist import broadcast
 from mmengine.hooks import Hook
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
@@ -77,12 +77,13 @@ class ExactResumeHook(Hook):
 def _restart(loop: Any) -> None:
     """Make the loop's iterator of batches anew; its first `loop.iter` items, which mmengine drops, are None if possible.
 
-    Not with samplers that cannot be set back, such as mmdet's MultiSourceSampler: there mmengine loads all of them again.
+    Not with samplers that cannot be set back, by their epoch, such as mmdet's MultiSourceSampler: there mmengine loads all of
+    them again, and workers, which have begun already, draw augmentation without seeds.
     """
     loader = loop.dataloader
     numbered: NumberedSampler = loader.batch_sampler.sampler
     sampler, done = numbered.sampler, loop.iter
-    if not isinstance(sampler, (InfiniteSampler, DefaultSampler)):
+    if not isinstance(sampler, InfiniteSampler) and not hasattr(sampler, 'epoch'):
         return
     loop.dataloader_iterator = loader._iterator = None  # its workers end, also persistent ones: they know of no seeds
     epoch = 0

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import threading
 import time
@@ -12,7 +13,6 @@ from mmengine.dist import all_gather_object, get_dist_info
 from mmengine.hooks import Hook
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch.distributed import TCPStore
-from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 
 from fec_mm.errors import UserError
@@ -89,19 +89,19 @@ class ProcessWatchHook(Hook):
         model: Any = runner.model
         self._handles = [model.register_forward_hook(self._after_forward)]
         if isinstance(model, DistributedDataParallel) and not runner.cfg.get('compile'):
-            meeting = (m for m in model.modules() if isinstance(m, _BatchNorm) and 'Sync' in type(m).__name__)
-            self._handles += [part.register_forward_pre_hook(self._advance) for part in {*model.module.children(), *meeting}]
-            self._handles += [p.register_post_accumulate_grad_hook(self._advance) for p in model.parameters() if p.requires_grad]
+            def advance(*_: Any) -> None:  # a function, so that a model can still be copied
+                self._progress += 1
+                self._since = time.monotonic()
+
+            meeting = (m for m in model.modules() if re.search('Sync.*BatchNorm', type(m).__name__))  # torch's and mmcv's
+            self._handles += [part.register_forward_pre_hook(advance) for part in {*model.module.children(), *meeting}]
+            self._handles += [p.register_post_accumulate_grad_hook(advance) for p in model.parameters() if p.requires_grad]
         self._move(runner.iter, ELSEWHERE)
         for target in (self._tell, self._watch):
             threading.Thread(target=target, daemon=True).start()
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
         self._move(runner.iter, FORWARD)
-
-    def _advance(self, *_: Any) -> None:
-        self._progress += 1
-        self._since = time.monotonic()
 
     def _after_forward(self, *_: Any) -> None:
         if self._stage == FORWARD:  # and not in validation

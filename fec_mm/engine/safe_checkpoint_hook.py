@@ -91,6 +91,11 @@ class SafeCheckpointHook(CheckpointHook):
             super()._save_best_checkpoint(runner, metrics)
         self._remove_outdated()
 
+    def _publish_model(self, runner: Runner, ckpt_path: str | None) -> None:
+        """Not what is in another folder, where the training was before."""
+        if ckpt_path and self.file_backend.exists(ckpt_path):
+            super()._publish_model(runner, ckpt_path)
+
     def _remove_outdated(self) -> None:
         if is_main_process():
             for path in self._outdated:

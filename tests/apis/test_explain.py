@@ -1,6 +1,7 @@
 """Exceptions of libraries, raised by the libraries themselves, and what a user reads instead."""
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -122,3 +123,9 @@ def test_data_sets_we_know_come_with_advice() -> None:
     assert 'ADEChallengeData2016.zip' in data_hint('/x/data/ade/ADEChallengeData2016/images')
     assert data_hint('data/others') == ''
     assert data_hint('mydata/digits.txt') == ''
+
+
+def test_a_pickle_that_is_no_checkpoint_is_not_called_one() -> None:
+    with pytest.raises(pickle.UnpicklingError) as caught:
+        pickle.loads(pickle.dumps(b'x' * 99)[:-9])
+    assert explain(caught.value) is None

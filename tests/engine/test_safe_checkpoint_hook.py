@@ -139,3 +139,12 @@ def test_a_folder_that_became_read_only(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(AtomicBackend, 'put', refuse)
     with pytest.raises(UserError, match=r'written into .*epoch_1\.pth \(Permission denied\): make room, and start again'):
         make_runner(tmp_path).train()
+
+
+def test_publishing_what_stayed_in_another_folder(tmp_path: Path) -> None:
+    """Nothing was trained there, and nothing is published."""
+    scored(tmp_path / 'first', 2).train()
+    runner = make_runner(tmp_path / 'other', epochs=4, resume=True, load_from=str(tmp_path / 'first/epoch_4.pth'),
+                         checkpoint=dict(save_best=['acc', 'loss'], published_keys=['meta', 'state_dict'], rule='greater'))
+    runner.train()
+    assert not list((tmp_path / 'other').glob('*.pth'))
