@@ -10,6 +10,7 @@ import torch
 
 from fec_mm.errors import UserError
 
+DAMAGED = 'checkpoint {} is damaged or cut short: use another one, or copy it again'
 RESUMABLE = ('meta', 'message_hub', 'optimizer')
 
 
@@ -29,7 +30,7 @@ def check_checkpoint(path: str, needed: tuple[str, ...] = ()) -> None:
     file = Path(path).expanduser()
     if not file.is_file():
         raise UserError(f'checkpoint {path} does not exist: correct the path')
-    damaged = UserError(f'checkpoint {path} is damaged or cut short: use another one, or copy it again')
+    damaged = UserError(DAMAGED.format(path))
     try:
         zipped = zipfile.is_zipfile(file)
         if zipped:
@@ -38,9 +39,7 @@ def check_checkpoint(path: str, needed: tuple[str, ...] = ()) -> None:
                     raise damaged
         content = torch.load(file, map_location='cpu', weights_only=True, mmap=zipped or None)
     except UnpicklingError as error:
-        if zipped or 'Unsupported global' in str(error) or 'Unsupported class' in str(error):
-            raise UserError(refusal(path, error)) from error
-        raise damaged from error
+        raise UserError(refusal(path, error, whole=zipped)) from error
     except (UserError, MemoryError):
         raise
     except Exception as error:  # of random bytes, nearly any
@@ -53,8 +52,10 @@ def check_checkpoint(path: str, needed: tuple[str, ...] = ()) -> None:
                         'resume from an epoch_* or iter_*, or start from its weights with --cfg-options load_from=')
 
 
-def refusal(path: str, error: UnpicklingError) -> str:
-    """One line for what torch's weights-only loader does not load."""
+def refusal(path: str, error: UnpicklingError, whole: bool = False) -> str:
+    """One line for what torch's weights-only loader does not load, of a file that is `whole` or may be damaged."""
+    if not whole and 'Unsupported global' not in str(error) and 'Unsupported class' not in str(error):
+        return DAMAGED.format(path)
     what = str(error).split('WeightsUnpickler error: ')[-1].split('. Please use')[0].split('Check the doc')[0]
     return f'checkpoint {path} holds more than weights and is not loaded: {what.strip()}'
 

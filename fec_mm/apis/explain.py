@@ -85,9 +85,7 @@ def _unsafe_checkpoint(error: BaseException) -> str | None:
         return None
     from .checkpoints import refusal
     names = [frame.f_locals['filename'] for frame, _ in _frames(error) if isinstance(frame.f_locals.get('filename'), str)]
-    name = names[-1] if names else 'of an address'
-    unsafe = 'Unsupported global' in str(error) or 'Unsupported class' in str(error)
-    return refusal(name, error) if unsafe else f'checkpoint {name} is damaged or none: use another one, or fetch it again'
+    return refusal(names[-1] if names else 'of an address', error)
 
 
 def _unknown_type(error: BaseException) -> str | None:
