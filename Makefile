@@ -1,5 +1,6 @@
 # make train [TASK=classification|detection|segmentation]   train, evaluate and picture a small FEC on real digits
 # make test                                                 run the tests; make test-slow, test-faults, test-gpu: the marked ones
+# make gpu-report [ARGS=...]                                whether it works on this GPU, and how fast
 # make probe                                                the study of docs/probing.md on digits; JOBS=2 runs at a time
 # make lint                                                 ruff and mypy
 # make setup                                                only create .venv; every other target does it when needed
@@ -11,7 +12,7 @@ PY := .venv/bin/python
 PIP := $(PY) -m pip install --progress-bar off
 BUILD_TOOLS := torch== setuptools wheel ninja psutil numpy
 
-.PHONY: setup train probe test test-slow test-faults test-gpu lint clean
+.PHONY: setup train probe test test-slow test-faults test-gpu gpu-report lint clean
 .DELETE_ON_ERROR:
 
 setup: .venv/installed
@@ -55,6 +56,9 @@ data/digit_scenes/settings.json: | setup
 
 test-gpu: setup
 	$(PY) -m pytest -m cuda
+
+gpu-report: setup
+	$(PY) tools/analysis_tools/gpu_report.py $(ARGS)
 
 lint: setup
 	.venv/bin/ruff check .

@@ -52,7 +52,7 @@ setup(
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     packages=find_packages(include=['fec_mm', 'fec_mm.*']),
-    package_data={'fec_mm': ['py.typed', 'visualization/explorer_page/*']},
+    package_data={'fec_mm': ['py.typed', 'visualization/explorer_page/*', 'device/recordings/*.json']},
     cmdclass={'build_py': BuildPy},
     python_requires='>=3.9',
     install_requires=['torch>=2.1', 'numpy>=1.24'],

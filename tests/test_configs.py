@@ -9,9 +9,8 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import MODELS, DefaultScope
 
+from fec_mm.device.recordings import released_state
 from fec_mm.models.released import convert
-
-from .models.reference import released_state
 
 BASE = Path(__file__).parents[1] / 'configs' / '_base_' / 'models'
 

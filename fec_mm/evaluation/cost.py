@@ -15,22 +15,26 @@ from fec_mm.models.layers import ClusterEncode, ClusterPool, StridedConv
 from fec_mm.models.layers.block import MLP
 
 
-def seconds(run: Callable[[], None], device: str) -> float:
-    """How long one call takes, to its end on the device."""
-    def wait() -> None:
-        if device != 'cpu':
-            torch.cuda.synchronize(device)
-    wait()
-    start = time.perf_counter()
-    run()
-    wait()
-    return time.perf_counter() - start
+def seconds(run: Callable[[], object], device: str) -> float:
+    """How long one call takes. On a GPU that is between two events of its stream: to its end there, and not here."""
+    if device == 'cpu':
+        start = time.perf_counter()
+        run()
+        return time.perf_counter() - start
+    with torch.cuda.device(device):
+        begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        torch.cuda.synchronize()
+        begin.record()
+        run()
+        end.record()
+        torch.cuda.synchronize()
+        return begin.elapsed_time(end) / 1000
 
 
-def in_turn(runs: Sequence[Callable[[], None]], device: str, repeats: int) -> list[float]:
-    """The median times of functions that take turns, after one turn that does not count."""
-    turns = [[seconds(run, device) for run in runs] for _ in range(repeats + 1)]
-    return [statistics.median(times) for times in zip(*turns[1:])]
+def in_turn(runs: Sequence[Callable[[], object]], device: str, repeats: int, warm_up: int = 1) -> list[float]:
+    """The median times of functions that take turns, after some turns that do not count."""
+    turns = [[seconds(run, device) for run in runs] for _ in range(warm_up + repeats)]
+    return [statistics.median(times) for times in zip(*turns[warm_up:])]
 
 
 def necessary_products(model: nn.Module, images: Tensor) -> Callable[[], None]:
@@ -84,12 +88,14 @@ def necessary_products(model: nn.Module, images: Tensor) -> Callable[[], None]:
 def peak_growth(run: Callable[[], object], device: str) -> float:
     """MiB by which the memory in use grows at its highest while `run` runs.
 
-    On a CPU that is what the system counts of the whole process: call it once, before anything else has run in it.
+    On a CPU that is what the system counts of the whole process: call it once, before anything else has run in it. On a GPU
+    it is what PyTorch allocates for tensors, and `run` runs once before, as the libraries keep what they work in.
 
     Raises:
         UserError: a CPU of a system without /proc.
     """
     if device != 'cpu':
+        run()
         torch.cuda.reset_peak_memory_stats(device)
         before = torch.cuda.memory_allocated(device)
         run()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from tests.models.reference import released_state
+from fec_mm.device.recordings import released_state
 
 from .case import Case, Place
 

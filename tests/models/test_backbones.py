@@ -7,10 +7,9 @@ import pytest
 import torch
 from mmengine.model import BaseModule
 
+from fec_mm.device.recordings import telling_weights
 from fec_mm.models import FEC, ContextCluster
 from fec_mm.models.backbones.cluster_backbone import ClusterBackbone
-
-from .reference import telling_weights
 
 TINY = dict(depths=(1, 1, 2, 1), embed_dims=(8, 12, 16, 20), num_heads=(2, 2, 2, 4), head_dims=(4, 4, 4, 4),
             mlp_ratios=(2, 2, 2, 2), centers_per_side=(3, 2, 2, 1), regions_per_side=(2, 2, 1, 1))

@@ -7,14 +7,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from fec_mm.models import FEC, ClusterFPN, ClusterGAP, ContextCluster, EncodePlugin, PoolLayer
+from fec_mm.device.networks import TINY, Necks
+from fec_mm.device.recordings import telling_weights
+from fec_mm.models import FEC, ContextCluster
 from fec_mm.models.backbones.cluster_backbone import ClusterBackbone
 
-from .reference import telling_weights
-
 SIZES = [(64, 64), (96, 80), (70, 101), (128, 64), (33, 90)]
-# Two stages: tracing with symbolic sizes takes seconds for each block. Both forms of membership occur.
-ARCH = dict(depths=(1, 1), embed_dims=(8, 12), num_heads=(2, 2), head_dims=(4, 4), mlp_ratios=(2, 2), centers_per_side=(9, 3))
 pytestmark = pytest.mark.slow  # up to a minute each, through Inductor up to twenty
 
 
@@ -58,37 +56,19 @@ def check(network: nn.Module, sizes: list[tuple[int, int]], graphs: int, backend
 ])
 def test_three_graphs_fit_all_sizes(family: type[ClusterBackbone], regions: int, training: bool) -> None:
     """A graph for the first size, one for all others, or one for those that divide evenly and one for those that do not."""
-    network = family({**ARCH, 'regions_per_side': (regions, 1)}, out_indices=(0, 1)).train(training)
+    network = family({**TINY, 'regions_per_side': (regions, 1)}, out_indices=(0, 1)).train(training)
     check(network, SIZES, graphs=3, backend='aot_eager')
 
 
 @pytest.mark.parametrize(('training', 'graphs'), [(False, 3), (True, len(SIZES))], ids=['eval', 'train'])
 def test_inductor(training: bool, graphs: int) -> None:
     """Generated code, minutes of compiling for each graph. In training Inductor guards on more than the model does."""
-    check(FEC({**ARCH, 'regions_per_side': (1, 1)}, out_indices=(0, 1)).train(training), SIZES, graphs)
+    check(FEC(TINY, out_indices=(0, 1)).train(training), SIZES, graphs)
 
 
 @pytest.mark.parametrize('training', [False, True], ids=['eval', 'train'])
 def test_the_small_network_compiles(training: bool) -> None:
     check(FEC('small', out_indices=(0, 1, 2, 3)).train(training), SIZES[:3], graphs=3)
-
-
-CHANNELS = (6, 8)
-
-
-class Necks(nn.Module):
-    """The parts that other backbones take, in one network on maps of B×6×H×W and half that."""
-
-    def __init__(self, candidates: str) -> None:
-        super().__init__()
-        self.encode, self.pool = EncodePlugin(CHANNELS[0], 2, 4), PoolLayer(*CHANNELS, learn_similarity=True)
-        self.fpn = ClusterFPN(list(CHANNELS), 12, 4, add_extra_convs='on_output', candidates=candidates)
-        self.gap = ClusterGAP(12)
-
-    def forward(self, images: Tensor) -> list[Tensor]:
-        x = self.encode(torch.cat([images, images.square()], 1))
-        outs = self.fpn([x, self.pool(x)])
-        return [*outs, self.gap(outs[-1])]
 
 
 @pytest.mark.parametrize(('candidates', 'training'), [('near', False), ('all', False), ('near', True)])

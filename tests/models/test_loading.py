@@ -9,11 +9,10 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
+from fec_mm.device.recordings import released_state
 from fec_mm.errors import UserError
 from fec_mm.models import FEC, ContextCluster
 from fec_mm.models.released import convert
-
-from .reference import released_state
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 ARCH = dict(depths=(1, 1, 1), embed_dims=(8, 12, 16), num_heads=(2, 2, 2), head_dims=(4, 4, 4), mlp_ratios=(2, 2, 2),

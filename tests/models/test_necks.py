@@ -10,11 +10,10 @@ import torch
 from mmengine.registry import DefaultScope
 from torch import Tensor, nn
 
+from fec_mm.device.recordings import telling_weights
 from fec_mm.models import ClusterFPN, ClusterGAP
 from fec_mm.visualization import record_assignments
 from tests.ops import naive
-
-from .reference import telling_weights
 
 CHANNELS = [6, 8, 10]
 NORM = dict(norm_cfg=dict(type='BN'), act_cfg=dict(type='ReLU'))

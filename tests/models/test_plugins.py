@@ -8,12 +8,12 @@ import torch
 from mmengine.registry import DefaultScope
 from torch import nn
 
+from fec_mm.device.recordings import telling_weights
 from fec_mm.models import FEC, EncodePlugin, PoolLayer
 from fec_mm.registry import MODELS
 from fec_mm.visualization import record_assignments
 from tests.ops import naive
 
-from .reference import telling_weights
 from .test_backbones import TINY
 
 SCOPES = pytest.mark.parametrize('scope', ['mmdet', 'mmseg'])

@@ -11,10 +11,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from fec_mm.device.recordings import released_state
 from fec_mm.models import FEC
 from fec_mm.models.released import convert, read_released
-
-from ..models.reference import released_state
 
 ROOT = Path(__file__).parents[2]
 

@@ -3,7 +3,7 @@
     python tools/analysis_tools/benchmark.py --task {classification,segmentation,detection} [--arch small base ...]
         [--size SIDE | HxW] [--batch B] [--mode eval train] [--peers resnet50 ...] [--compile] [--scaling] [--json FILE]
 
-The backbone alone, forward (eval) or forward and backward (train), float32, no optimizer. Fast and reference run in turn in one
+The backbone alone, forward (eval) or forward and backward (train), no optimizer. Fast and reference run in turn in one
 process; their times are medians. Peak memory is measured in processes of its own, as the growth over just before the first
 pass. The necessary products are the model's convolutions and linear maps on the shapes that the fast path needs, timed alone.
 Nothing else should run on the machine meanwhile: ratios within one run count, not seconds.
@@ -13,9 +13,9 @@ from __future__ import annotations
 import argparse
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -24,87 +24,17 @@ import numpy as np
 import torch
 from rich.console import Console
 from rich.progress import track
-from torch import Tensor, nn
 
 from fec_mm.apis.arguments import image_size, positive
 from fec_mm.apis.cli import run_cli
 from fec_mm.apis.outputs import write_beside
+from fec_mm.device.cases import ARCHS, PEERS, PRECISIONS, TASKS, Case
+from fec_mm.device.tables import table
 from fec_mm.errors import UserError
 from fec_mm.evaluation.cost import in_turn, necessary_products, peak_growth
-from fec_mm.models import FEC, ContextCluster
-from fec_mm.models.backbones.cluster_backbone import MIN_SIZE, ClusterBackbone
+from fec_mm.models.backbones.cluster_backbone import MIN_SIZE
 
-DENSE = (0, 1, 2, 3)
-TASKS: dict[str, dict[str, Any]] = {
-    'classification': dict(size=(224, 224), batch=8, out_indices=-1),
-    'segmentation': dict(size=(512, 512), batch=1, out_indices=DENSE, fec=dict(centers_per_side=(10, 10, 5, 5))),
-    'detection': dict(size=(800, 1344), batch=1, out_indices=DENSE,
-                      fec=dict(centers_per_side=(7, 7, 7, 7), regions_per_side=(2, 2, 1, 1))),
-}
-ARCHS: dict[str, tuple[type[ClusterBackbone], str]] = {
-    **{name: (FEC, name) for name in FEC.arch_settings},
-    **{f"coc-{name.replace('_', '-')}": (ContextCluster, name) for name in ContextCluster.arch_settings},
-}
-PEERS = {
-    'resnet50': dict(type='ResNet', depth=50),
-    'poolformer_s12': dict(type='PoolFormer', arch='s12'),
-    'swin_t': dict(type='SwinTransformer', arch='tiny'),
-    'convnext_t': dict(type='ConvNeXt', arch='tiny'),
-}
 SCALES = (0.25, 0.35, 0.5, 0.7, 1.0)
-
-
-@dataclass(frozen=True)
-class Case:
-    """One row of the table. Everything a process of its own needs to repeat it."""
-
-    task: str
-    arch: str
-    size: tuple[int, int]
-    batch: int
-    mode: str
-    device: str = 'cpu'
-    compile: bool = False
-    options: tuple[tuple[str, Any], ...] = ()
-
-    def row(self) -> dict[str, Any]:
-        """The columns that say what is measured."""
-        return dict(task=self.task, arch=self.arch, size='x'.join(map(str, self.size)), batch=self.batch, mode=self.mode)
-
-    def build(self, implementation: str = 'fast') -> nn.Module:
-        """The backbone, on its device and in its mode; `implementation`: 'fast' or 'reference'."""
-        torch.manual_seed(0)
-        if self.arch in PEERS:
-            from mmpretrain.registry import MODELS
-            model: nn.Module = MODELS.build(PEERS[self.arch])
-        else:
-            family, arch = ARCHS[self.arch]
-            settings = TASKS[self.task]
-            special = settings.get('fec', {}) if family is FEC else {}
-            model = family(arch, out_indices=settings['out_indices'], **{**special, **dict(self.options)})
-            for module in model.modules():
-                if hasattr(module, 'implementation'):
-                    module.implementation = implementation
-        model.to(self.device).train(self.mode == 'train')
-        return model
-
-    def images(self) -> Tensor:
-        return torch.randn(self.batch, 3, *self.size, device=self.device)
-
-    def step(self, model: nn.Module) -> Callable[[], None]:
-        """A function that runs the model once."""
-        images = self.images()
-
-        def run() -> None:
-            if self.mode == 'eval':
-                with torch.no_grad():
-                    model(images)
-            else:
-                outputs = model(images)
-                # Gradients of ones: no loss to compute, nor to compute with.
-                torch.autograd.backward(list(outputs), [torch.ones_like(o) for o in outputs])
-                model.zero_grad(set_to_none=True)
-        return run
 
 
 def peak(case: Case, implementation: str) -> float:
@@ -121,12 +51,10 @@ def measure(case: Case, repeats: int, memory: bool) -> dict[str, Any]:
     """One row; None where a column does not apply."""
     row = case.row()
     peer = case.arch in PEERS
-    fast = case.build()
-    if case.compile:
-        fast.compile(fullgraph=True)
+    fast, plain = case.build(), replace(case, compile=None)
     runs = [case.step(fast)]
     if not peer:
-        runs += [case.step(case.build('reference')), necessary_products(case.build(), case.images())]
+        runs += [plain.step(plain.build('reference')), necessary_products(plain.build(), case.images())]
     times = in_turn(runs, case.device, repeats)
     row.update(fast_s=times[0], images_per_s=case.batch / times[0])
     row.update(reference_s=None if peer else times[1], speedup=None if peer else times[1] / times[0],
@@ -155,25 +83,11 @@ def slope(rows: Sequence[dict[str, Any]], key: str) -> float:
 
 
 COLUMNS = {
-    'task': 'task', 'arch': 'arch', 'size': 'size', 'batch': 'batch', 'mode': 'mode', 'fast_s': 'fast s',
-    'reference_s': 'reference s', 'speedup': 'speed-up', 'over_products': 'over products', 'images_per_s': 'images/s',
-    'fast_peak_mib': 'fast MiB', 'reference_peak_mib': 'reference MiB',
+    'task': 'task', 'arch': 'arch', 'size': 'size', 'batch': 'batch', 'mode': 'mode', 'precision': 'precision',
+    'compile': 'compile', 'fast_s': 'fast s', 'reference_s': 'reference s', 'speedup': 'speed-up',
+    'over_products': 'over products', 'images_per_s': 'images/s', 'fast_peak_mib': 'fast MiB',
+    'reference_peak_mib': 'reference MiB',
 }
-
-
-def table(rows: Sequence[dict[str, Any]]) -> str:
-    """Markdown; columns that no row has are left out."""
-    keys = [key for key in COLUMNS if any(row.get(key) is not None for row in rows)]
-
-    def cell(value: Any) -> str:
-        if value is None:
-            return ''
-        if isinstance(value, float):
-            return f'{value:.0f}' if value >= 100 else f'{value:.3g}'
-        return str(value)
-
-    lines = [[COLUMNS[key] for key in keys], ['---'] * len(keys), *([cell(row.get(key)) for key in keys] for row in rows)]
-    return '\n'.join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -186,6 +100,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--centers-per-side', nargs='+', type=positive, help="instead of the task's")
     parser.add_argument('--regions-per-side', nargs='+', type=positive, help="instead of the task's")
     parser.add_argument('--with-cp', action='store_true', help='recompute activations in the backward pass')
+    parser.add_argument('--precision', choices=PRECISIONS, default='float32', help='autocast, or tf32 on a GPU')
     parser.add_argument('--compile', action='store_true', help='time torch.compile of the fast path')
     parser.add_argument('--peers', nargs='+', choices=PEERS, default=[], help='also time backbones of mmpretrain')
     parser.add_argument('--scaling', action='store_true', help='the fast path alone, at five sizes up to this one')
@@ -208,13 +123,14 @@ def plan(args: argparse.Namespace) -> list[Case]:
     options = {key: value for key, value in vars(args).items()
                if key in ('centers_per_side', 'regions_per_side', 'with_cp') and value}
     cases = [
-        Case(args.task, arch, args.size or settings['size'], args.batch or settings['batch'], mode, args.device, args.compile,
+        Case(args.task, arch, args.size or settings['size'], args.batch or settings['batch'], mode, args.device, args.precision,
+             'default' if args.compile else None,
              tuple((key, tuple(value) if isinstance(value, list) else value) for key, value in options.items()))
         for arch in [*args.arch, *args.peers] for mode in args.mode
     ]
     for case in cases:
         try:
-            replace(case, device='meta').build()
+            replace(case, device='meta', compile=None).build()
         except ValueError as error:
             raise UserError(str(error)) from error
     return cases
@@ -232,7 +148,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             else:
                 rows.append(measure(case, args.repeats, not args.no_memory))
     finally:  # minutes of measuring are shown even if a later case fails
-        print(table(rows))
+        print(table(rows, COLUMNS))
     if args.scaling:
         for case in cases:
             own = [row for row in rows if (row['arch'], row['mode']) == (case.arch, case.mode)]

@@ -30,8 +30,9 @@ class PointStem(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         B, _, H, W = x.shape
-        row = torch.arange(H, device=x.device) / (H - 1) - 0.5
-        col = torch.arange(W, device=x.device) / (W - 1) - 0.5
+        row, col = (torch.arange(side, dtype=torch.float32, device=x.device) for side in (H, W))
+        # By a tensor: a GPU would multiply by the reciprocal of a number, which gives other digits than the CPU's division.
+        row, col = row / row[-1:] - 0.5, col / col[-1:] - 0.5
         points = torch.stack(torch.meshgrid(row, col, indexing='ij')).to(x.dtype)
         with torch.autocast(x.device.type, enabled=False):
             weight = self.proj.weight

@@ -1,0 +1,134 @@
+"""What is timed: a backbone on random images, with the settings of a task, forward or forward and backward.
+
+Shapes: images B×3×H×W.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from fec_mm.models import FEC, ContextCluster
+from fec_mm.models.backbones.cluster_backbone import ClusterBackbone
+
+from .networks import DENSE, DETECTION, SEGMENTATION, TINY
+
+TASKS: dict[str, dict[str, Any]] = {
+    'classification': dict(size=(224, 224), batch=8, out_indices=-1, fec={}),
+    'segmentation': dict(size=(512, 512), batch=1, out_indices=DENSE, fec=SEGMENTATION),
+    'detection': dict(size=(800, 1344), batch=1, out_indices=DENSE, fec=DETECTION),
+}
+ARCHS: dict[str, tuple[type[ClusterBackbone], str]] = {
+    **{name: (FEC, name) for name in FEC.arch_settings},
+    **{f"coc-{name.replace('_', '-')}": (ContextCluster, name) for name in ContextCluster.arch_settings},
+}
+# Backbones of mmpretrain, and their four stages' out_indices.
+PEERS: dict[str, tuple[dict[str, Any], tuple[int, ...]]] = {
+    'resnet50': (dict(type='ResNet', depth=50), DENSE),
+    'poolformer_s12': (dict(type='PoolFormer', arch='s12'), (0, 2, 4, 6)),
+    'swin_t': (dict(type='SwinTransformer', arch='tiny', pad_small_map=True), DENSE),
+    'convnext_t': (dict(type='ConvNeXt', arch='tiny', gap_before_final_norm=False), DENSE),
+}
+PRECISIONS = ('float32', 'tf32', 'float16', 'bfloat16')
+
+
+@contextmanager
+def arithmetic(precision: str, device: str) -> Iterator[None]:
+    """What float32 networks compute in.
+
+    Args:
+        precision: 'float32', PyTorch's defaults; 'tf32', which rounds the factors of matrix products to 10 bits too (by default
+            only those of convolutions are); 'float16' or 'bfloat16', autocast.
+        device: 'cpu' or 'cuda[:i]'.
+    """
+    if precision in ('float16', 'bfloat16'):
+        with torch.autocast(device.split(':')[0], getattr(torch, precision)):
+            yield
+        return
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision('high' if precision == 'tf32' else 'highest')
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+def use(implementation: str, model: nn.Module) -> None:
+    """Have all clustering layers compute by 'fast' or 'reference' operators."""
+    for module in model.modules():
+        if hasattr(module, 'implementation'):
+            module.implementation = implementation  # type: ignore[assignment]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row of a table. Everything a process of its own needs to repeat it.
+
+    Args:
+        task: of `TASKS`.
+        arch: of `ARCHS` or `PEERS`, or 'tiny', two blocks.
+        size: H, W.
+        batch: images.
+        mode: 'eval', forward, or 'train', forward and backward.
+        device: 'cpu' or 'cuda[:i]'.
+        precision: of `PRECISIONS`.
+        compile: a mode of torch.compile, or None.
+        options: further arguments of a clustering backbone.
+    """
+
+    task: str
+    arch: str
+    size: tuple[int, int]
+    batch: int
+    mode: str
+    device: str = 'cpu'
+    precision: str = 'float32'
+    compile: str | None = None
+    options: tuple[tuple[str, Any], ...] = ()
+
+    def row(self) -> dict[str, Any]:
+        """The columns that say what is measured."""
+        row = dict(task=self.task, arch=self.arch, size='x'.join(map(str, self.size)), batch=self.batch, mode=self.mode,
+                   precision=self.precision)
+        return row if self.compile is None else {**row, 'compile': self.compile}
+
+    def build(self, implementation: str = 'fast') -> nn.Module:
+        """The backbone, on its device and in its mode; `implementation`: 'fast' or 'reference'."""
+        torch.manual_seed(0)
+        settings = TASKS[self.task]
+        if self.arch in PEERS:
+            from mmpretrain.registry import MODELS
+            config, stages = PEERS[self.arch]
+            stages = stages if settings['out_indices'] == DENSE else stages[-1:]
+            model: Any = MODELS.build({**config, 'out_indices': stages})
+        elif self.arch == 'tiny':
+            model = FEC(TINY, out_indices=(0, 1))
+        else:
+            family, arch = ARCHS[self.arch]
+            special = settings['fec'] if family is FEC else {}
+            model = family(arch, out_indices=settings['out_indices'], **{**special, **dict(self.options)})
+        use(implementation, model)
+        model.to(self.device).train(self.mode == 'train')
+        if self.compile is not None:
+            model.compile(fullgraph=True, mode=self.compile)
+        return model
+
+    def images(self) -> Tensor:
+        return torch.randn(self.batch, 3, *self.size, device=self.device)
+
+    def step(self, model: nn.Module) -> Callable[[], None]:
+        """A function that runs the model once."""
+        images = self.images()
+
+        def run() -> None:
+            with torch.set_grad_enabled(self.mode == 'train'), arithmetic(self.precision, self.device):
+                outputs = model(images)
+            if self.mode == 'train':
+                # Gradients of ones: no loss to compute, nor to compute with.
+                torch.autograd.backward(list(outputs), [torch.ones_like(o) for o in outputs])
+                model.zero_grad(set_to_none=True)
+        return run
