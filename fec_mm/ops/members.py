@@ -57,37 +57,37 @@ class OneHot:
 
 
 class Indexed:
-    """Assignments as row numbers into tables of all groups' centers; arguments as in `OneHot`."""
+    """Assignments as row numbers into one table of all heads' and groups' centers; arguments as in `OneHot`."""
 
     def __init__(self, index: Tensor, centers: int) -> None:
-        self.shape = index.shape[0], centers
-        group = torch.arange(index.shape[0], device=index.device)[:, None, None] * centers
-        self.rows = (index + group).flatten(0, 1).t()  # e×(G·N)
+        G, _, heads = index.shape
+        self.shape = heads, G, centers
+        first = torch.arange(heads * G, device=index.device).view(heads, G, 1) * centers
+        self.rows = (index.permute(2, 0, 1) + first).flatten(1)  # e×(G·N)
 
     def dot(self, f: Tensor, table: Tensor) -> Tensor:
         """The product of each position with its own center: G×N×e×D, G×e×M×D → G×N×e."""
-        flat = table.transpose(0, 1).flatten(1, 2)
-        own = torch.stack([flat[h].index_select(0, row) for h, row in enumerate(self.rows)], 1)
-        return (own * f.flatten(0, 1)).sum(-1).view(f.shape[:3])
+        own = table.transpose(0, 1).flatten(0, 2).index_select(0, self.rows.t().flatten())
+        return (own.view(f.shape) * f).sum(-1)
 
     def sum(self, x: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor]:
         """Σ weight·x and Σ weight over each cluster: G×N×C, G×N×e (None: ones) → G×e×M×C, G×e×M."""
+        heads, G, M = self.shape
         flat = x.flatten(0, 1)
-        sums, counts = [], []
-        for h, row in enumerate(self.rows):
-            share = flat.new_ones(len(flat)) if weight is None else weight[..., h].flatten()
-            part = flat if weight is None else flat * share[:, None]
-            sums.append(self._zeros(flat, flat.shape[1]).index_add(0, row, part).unflatten(0, self.shape))
-            counts.append(self._zeros(flat).index_add(0, row, share).unflatten(0, self.shape))
-        return torch.stack(sums, 1), torch.stack(counts, 1)
+        share = None if weight is None else weight.flatten(0, 1).t()
+        sums = x.new_zeros(heads * G * M, x.shape[2])
+        # Head by head on a CPU, whose caches do not hold a copy of x for each; elsewhere launches count.
+        step = 1 if x.device.type == 'cpu' else heads
+        for h in range(0, heads, step):
+            rows = self.rows[h:h + step]
+            part = flat.expand(len(rows), -1, -1) if share is None else flat * share[h:h + step, :, None]
+            sums.index_add_(0, rows.flatten(), part.reshape(-1, x.shape[2]))
+        ones = x.new_ones(self.rows.numel()) if share is None else share.flatten()
+        counts = x.new_zeros(heads * G * M).index_add_(0, self.rows.flatten(), ones)
+        return sums.view(heads, G, M, -1).transpose(0, 1), counts.view(heads, G, M).transpose(0, 1)
 
     def dispatch(self, table: Tensor, weight: Tensor) -> Tensor:
         """Σ over heads of weight · own center's row: G×e×M×C, G×N×e → G×N×C."""
-        G, e, M, _ = table.shape
-        head = torch.arange(e, device=table.device) * (G * M)
-        y = F.embedding_bag(self.rows.t() + head, table.transpose(0, 1).flatten(0, 2), mode='sum',
+        y = F.embedding_bag(self.rows.t(), table.transpose(0, 1).flatten(0, 2), mode='sum',
                             per_sample_weights=weight.flatten(0, 1).to(table.dtype))
-        return y.unflatten(0, (G, -1))
-
-    def _zeros(self, like: Tensor, *channels: int) -> Tensor:
-        return like.new_zeros(self.shape[0] * self.shape[1], *channels)
+        return y.unflatten(0, weight.shape[:2])
