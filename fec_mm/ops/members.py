@@ -21,6 +21,12 @@ def one_hot_is_faster(heads: int, centers: int) -> bool:
     return is_exporting() or heads * centers <= 128
 
 
+def heads_at_once(heads: int, device: torch.device) -> int:
+    """How many heads are summed in one operator: one on a CPU, whose caches do not hold a copy of the map for each; elsewhere all,
+    as launches count."""
+    return 1 if device.type == 'cpu' else heads
+
+
 class OneHot:
     """Assignments as the places of the entries of G×e×M×N matrices that are zero elsewhere.
 
@@ -76,8 +82,7 @@ class Indexed:
         flat = x.flatten(0, 1)
         share = None if weight is None else weight.flatten(0, 1).t()
         sums = x.new_zeros(heads * G * M, x.shape[2])
-        # Head by head on a CPU, whose caches do not hold a copy of x for each; elsewhere launches count.
-        step = 1 if x.device.type == 'cpu' else heads
+        step = heads_at_once(heads, x.device)
         for h in range(0, heads, step):
             rows = self.rows[h:h + step]
             part = flat.expand(len(rows), -1, -1) if share is None else flat * share[h:h + step, :, None]

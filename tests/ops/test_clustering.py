@@ -11,6 +11,7 @@ from torch import Tensor
 
 import fec_mm.ops.assign
 import fec_mm.ops.clustering as fast
+import fec_mm.ops.members
 from fec_mm.ops import reference
 
 from . import naive
@@ -44,9 +45,11 @@ def assert_same(a: tuple, b: tuple) -> None:
             torch.testing.assert_close(p, q, rtol=1e-7, atol=1e-8)
 
 
-@pytest.fixture(params=['one-hot', 'indexed'])
+@pytest.fixture(params=['one-hot', 'indexed', 'indexed, all heads'])
 def form(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fast, 'one_hot_is_faster', lambda heads, centers: request.param == 'one-hot')
+    if request.param == 'indexed, all heads':  # as on a GPU
+        monkeypatch.setattr(fec_mm.ops.members, 'heads_at_once', lambda heads, device: heads)
 
 
 encode_cases = dict(
