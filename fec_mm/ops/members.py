@@ -22,8 +22,8 @@ def one_hot_is_faster(heads: int, centers: int) -> bool:
 
 
 def heads_at_once(heads: int, device: torch.device) -> int:
-    """How many heads are summed in one operator: one on a CPU, whose caches do not hold a copy of the map for each; elsewhere all,
-    as launches count."""
+    """How many heads are summed in one operator: one on a CPU, whose caches do not hold copies of the map; elsewhere all, as
+    launches count."""
     return 1 if device.type == 'cpu' else heads
 
 
