@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from fec_mm.models import FEC, ContextCluster
 from fec_mm.models.backbones.cluster_backbone import ClusterBackbone
+from fec_mm.models.layers import ClusterBlock, ClusterPool
 
 from .networks import DENSE, DETECTION, SEGMENTATION, TINY
 
@@ -33,6 +34,7 @@ PEERS: dict[str, tuple[dict[str, Any], tuple[int, ...]]] = {
     'swin_t': (dict(type='SwinTransformer', arch='tiny', pad_small_map=True), DENSE),
     'convnext_t': (dict(type='ConvNeXt', arch='tiny', gap_before_final_norm=False), DENSE),
 }
+LAUNCHES = ('eager', 'compiled', 'blocks', 'graph')
 PRECISIONS = ('float32', 'tf32', 'float16', 'bfloat16')
 
 
@@ -57,6 +59,17 @@ def arithmetic(precision: str, device: str) -> Iterator[None]:
         torch.set_float32_matmul_precision(before)
 
 
+@contextmanager
+def without_autocast_cache() -> Iterator[None]:
+    """Weights that autocast has cast are not kept: in a CUDA graph they would be those of the capture forever."""
+    before = torch.is_autocast_cache_enabled()
+    torch.set_autocast_cache_enabled(False)
+    try:
+        yield
+    finally:
+        torch.set_autocast_cache_enabled(before)
+
+
 def use(implementation: str, model: nn.Module) -> None:
     """Have all clustering layers compute by 'fast' or 'reference' operators."""
     for module in model.modules():
@@ -76,7 +89,8 @@ class Case:
         mode: 'eval', forward, or 'train', forward and backward.
         device: 'cpu' or 'cuda[:i]'.
         precision: of `PRECISIONS`.
-        compile: a mode of torch.compile, or None.
+        launch: how the network is run: 'eager'; 'compiled', whole and for any size; 'blocks', each compiled for this size, blocks
+            of a stage alike; 'graph', as a CUDA graph, of 'train'.
         options: further arguments of a clustering backbone.
     """
 
@@ -87,14 +101,13 @@ class Case:
     mode: str
     device: str = 'cpu'
     precision: str = 'float32'
-    compile: str | None = None
+    launch: str = 'eager'
     options: tuple[tuple[str, Any], ...] = ()
 
     def row(self) -> dict[str, Any]:
         """The columns that say what is measured."""
-        row = dict(task=self.task, arch=self.arch, size='x'.join(map(str, self.size)), batch=self.batch, mode=self.mode,
-                   precision=self.precision)
-        return row if self.compile is None else {**row, 'compile': self.compile}
+        return dict(task=self.task, arch=self.arch, size='x'.join(map(str, self.size)), batch=self.batch, mode=self.mode,
+                    precision=self.precision, launch=self.launch)
 
     def build(self, implementation: str = 'fast') -> nn.Module:
         """The backbone, on its device and in its mode; `implementation`: 'fast' or 'reference'."""
@@ -113,8 +126,12 @@ class Case:
             model = family(arch, out_indices=settings['out_indices'], **{**special, **dict(self.options)})
         use(implementation, model)
         model.to(self.device).train(self.mode == 'train')
-        if self.compile is not None:
-            model.compile(fullgraph=True, mode=self.compile)
+        if self.launch == 'compiled':
+            model.compile(fullgraph=True)
+        elif self.launch == 'blocks':
+            for block in model.modules():
+                if isinstance(block, (ClusterBlock, ClusterPool)):
+                    block.compile(fullgraph=True, dynamic=False)
         return model
 
     def images(self) -> Tensor:
@@ -123,10 +140,14 @@ class Case:
     def step(self, model: nn.Module) -> Callable[[], None]:
         """A function that runs the model once."""
         images = self.images()
+        network: Callable[..., Any] = model
+        if self.launch == 'graph':
+            with arithmetic(self.precision, self.device), without_autocast_cache():
+                network = torch.cuda.make_graphed_callables(model, (images, ))
 
         def run() -> None:
             with torch.set_grad_enabled(self.mode == 'train'), arithmetic(self.precision, self.device):
-                outputs = model(images)
+                outputs = network(images)
             if self.mode == 'train':
                 # Gradients of ones: no loss to compute, nor to compute with.
                 torch.autograd.backward(list(outputs), [torch.ones_like(o) for o in outputs])

@@ -122,8 +122,10 @@ def time_case(case: Case, repeats: int, reference: bool = False) -> list[Row]:
 
 def _timed(case: Case, repeats: int, reference: bool) -> Row:
     row = case.row()
-    runs = _runs(case, ('fast', 'reference') if reference else ('fast', ))
-    if case.compile is not None:
+    runs = _runs(case, ('fast', ))
+    if reference:
+        runs += _runs(replace(case, launch='eager'), ('reference', ))
+    if case.launch in ('compiled', 'blocks'):
         start = time.perf_counter()
         runs[0]()
         row['compile_s'] = time.perf_counter() - start

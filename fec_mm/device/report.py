@@ -21,7 +21,7 @@ from .tables import Row, table
 RIGHT, FAST, LAUNCHES, NECKS = 'Is it right?', 'How fast?', 'Launches', 'Necks'
 COLUMNS = {
     RIGHT: {'check': 'check', 'on': 'on', 'result': 'holds', 'figures': 'figures'},
-    FAST: {'task': 'task', 'arch': 'arch', 'mode': 'mode', 'precision': 'precision', 'compile': 'compiled', 'batch': 'batch',
+    FAST: {'task': 'task', 'arch': 'arch', 'mode': 'mode', 'precision': 'precision', 'launch': 'launch', 'batch': 'batch',
            'size': 'size', 'ms': 'ms', 'reference_ms': 'reference ms', 'speedup': 'speed-up', 'images_per_s': 'images/s',
            'mib': 'MiB', 'reference_mib': 'reference MiB', 'compile_s': 'compiling s'},
     LAUNCHES: {'task': 'task', 'arch': 'arch', 'implementation': 'implementation', 'mode': 'mode', 'precision': 'precision',
@@ -62,6 +62,8 @@ def plan(device: str) -> list[Part]:
     def both(case: Case, **changes: Any) -> list[Part]:
         return [speed(case, mode=mode, **changes) for mode in ('train', 'eval')]
 
+    graphs = [] if kind == 'cpu' else [speed(case, launch='graph', precision=p)
+                                       for case in (cls, det) for p in ('float32', 'float16')]
     half = [(name, precision) for precision in ('float16', 'bfloat16') for name in CHECKED]
     parts = [
         *(check(f'parity of {name}', m.check_parity, 8, name=name) for name in MODELS),
@@ -72,7 +74,7 @@ def plan(device: str) -> list[Part]:
         *(check(f'{precision} steps of {name}', m.check_scaler, name=name, precision=precision) for name, precision in half),
         check('synchronisation under autocast', m.check_ahead, name='FEC-S, detection', precision='float16'),
         *both(cls), *both(det), *both(seg),
-        *both(cls, precision='float16'), *both(det, precision='float16'),
+        *both(cls, precision='float16'), *both(det, precision='float16'), *graphs,
         *(speed(cls, arch=peer, reference=False, precision=p) for p in ('float32', 'float16') for peer in PEERS),
         launches(cls), launches(det), launches(det, precision='float16'), launches(det, 'reference'),
         check('compiling, one size', m.check_compiled, 35, training=True, sizes=sizes[:1]),
@@ -88,8 +90,9 @@ def plan(device: str) -> list[Part]:
         *(part for arch in ('base', 'large') for part in both(seg, arch=arch)),
         check('compiling, several sizes', m.check_compiled, 120, training=False, sizes=sizes),
     ]
-    if kind == 'gpu':  # compiling the whole network takes minutes, on two cores a quarter of an hour
-        parts += [speed(case, 200, False, compile='default', precision=p) for case in (cls, det) for p in ('float32', 'float16')]
+    if kind == 'gpu':  # on two cores compiling takes a quarter of an hour
+        compiling = (('blocks', 100), ('compiled', 300))
+        parts += [speed(case, s, launch=launch, precision='float16') for launch, s in compiling for case in (cls, det)]
         parts.append(check('compiling for training, several sizes', m.check_compiled, 180, training=True, sizes=sizes))
     return parts
 

@@ -57,6 +57,7 @@ def test_scaling(tmp_path: Path) -> None:
     (['--batch', '0'], 'at least 1'),
     (['--arch', 'huge'], "invalid choice: 'huge'"),
     (['--device', 'cuda'], 'use --device cpu'),
+    (['--launch', 'graph'], '--device cuda --mode train'),
     (['--centers-per-side', '4', '4', *QUICK], 'one number per stage'),
 ])
 def test_mistakes(main: Callable[[list[str]], None], args: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,7 +1,7 @@
 """Time the backbones against the direct transcription of their clustering, and weigh their memory.
 
     python tools/analysis_tools/benchmark.py --task {classification,segmentation,detection} [--arch small base ...]
-        [--size SIDE | HxW] [--batch B] [--mode eval train] [--peers resnet50 ...] [--compile] [--scaling] [--json FILE]
+        [--size SIDE | HxW] [--batch B] [--mode eval train] [--peers resnet50 ...] [--launch compiled] [--scaling] [--json FILE]
 
 The backbone alone, forward (eval) or forward and backward (train), no optimizer. Fast and reference run in turn in one
 process; their times are medians. Peak memory is measured in processes of its own, as the growth over just before the first
@@ -28,7 +28,7 @@ from rich.progress import track
 from fec_mm.apis.arguments import image_size, positive
 from fec_mm.apis.cli import run_cli
 from fec_mm.apis.outputs import write_beside
-from fec_mm.device.cases import ARCHS, PEERS, PRECISIONS, TASKS, Case
+from fec_mm.device.cases import ARCHS, LAUNCHES, PEERS, PRECISIONS, TASKS, Case
 from fec_mm.device.tables import table
 from fec_mm.errors import UserError
 from fec_mm.evaluation.cost import in_turn, necessary_products, peak_growth
@@ -51,7 +51,7 @@ def measure(case: Case, repeats: int, memory: bool) -> dict[str, Any]:
     """One row; None where a column does not apply."""
     row = case.row()
     peer = case.arch in PEERS
-    fast, plain = case.build(), replace(case, compile=None)
+    fast, plain = case.build(), replace(case, launch='eager')
     runs = [case.step(fast)]
     if not peer:
         runs += [plain.step(plain.build('reference')), necessary_products(plain.build(), case.images())]
@@ -84,7 +84,7 @@ def slope(rows: Sequence[dict[str, Any]], key: str) -> float:
 
 COLUMNS = {
     'task': 'task', 'arch': 'arch', 'size': 'size', 'batch': 'batch', 'mode': 'mode', 'precision': 'precision',
-    'compile': 'compile', 'fast_s': 'fast s', 'reference_s': 'reference s', 'speedup': 'speed-up',
+    'launch': 'launch', 'fast_s': 'fast s', 'reference_s': 'reference s', 'speedup': 'speed-up',
     'over_products': 'over products', 'images_per_s': 'images/s', 'fast_peak_mib': 'fast MiB',
     'reference_peak_mib': 'reference MiB',
 }
@@ -101,7 +101,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--regions-per-side', nargs='+', type=positive, help="instead of the task's")
     parser.add_argument('--with-cp', action='store_true', help='recompute activations in the backward pass')
     parser.add_argument('--precision', choices=PRECISIONS, default='float32', help='autocast, or tf32 on a GPU')
-    parser.add_argument('--compile', action='store_true', help='time torch.compile of the fast path')
+    parser.add_argument('--launch', choices=LAUNCHES, default='eager', help='compiled whole or block by block, or a CUDA graph')
     parser.add_argument('--peers', nargs='+', choices=PEERS, default=[], help='also time backbones of mmpretrain')
     parser.add_argument('--scaling', action='store_true', help='the fast path alone, at five sizes up to this one')
     parser.add_argument('--repeats', type=positive, default=5, help='turns whose medians count')
@@ -119,18 +119,20 @@ def plan(args: argparse.Namespace) -> list[Case]:
     """
     if args.device != 'cpu' and not torch.cuda.is_available():
         raise UserError(f'--device {args.device}: torch finds no GPU here; use --device cpu')
+    if args.launch == 'graph' and (args.device == 'cpu' or 'eval' in args.mode):
+        raise UserError('--launch graph is for --device cuda --mode train: choose another one')
     settings = TASKS[args.task]
     options = {key: value for key, value in vars(args).items()
                if key in ('centers_per_side', 'regions_per_side', 'with_cp') and value}
     cases = [
         Case(args.task, arch, args.size or settings['size'], args.batch or settings['batch'], mode, args.device, args.precision,
-             'default' if args.compile else None,
+             args.launch,
              tuple((key, tuple(value) if isinstance(value, list) else value) for key, value in options.items()))
         for arch in [*args.arch, *args.peers] for mode in args.mode
     ]
     for case in cases:
         try:
-            replace(case, device='meta', compile=None).build()
+            replace(case, device='meta', launch='eager').build()
         except ValueError as error:
             raise UserError(str(error)) from error
     return cases
