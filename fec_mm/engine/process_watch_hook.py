@@ -88,11 +88,13 @@ class ProcessWatchHook(Hook):
             UserError: they differ.
         """
         self._rank, self._world = get_dist_info()
+        self._every = 1 + self._world // 64  # beats from one question to the next: each is for the states of all
         if self._world == 1:
             return
         epochs = isinstance(runner.train_loop, EpochBasedTrainLoop)
         _check_lengths(all_gather_object(len(runner.train_dataloader) if epochs else 0))  # after which all are there
         self._runner, self._thread = runner, threading.get_ident()
+        self.pause += 2 * (self._every - 1) * self.tick
         self.limits[ELSEWHERE] = max(*self.limits.values(), 0.95 * _timeout(runner))
         if runner.cfg.get('compile'):  # now and then for minutes, and its parts are not known
             self.limits[BUSY] = self.limits[ELSEWHERE]
@@ -174,7 +176,7 @@ class ProcessWatchHook(Hook):
                 ended = self._ended.is_set()
                 state = FINISHED if ended else self._state._replace(beat=beat)
                 store.set(keys[self._rank], state.encode())
-                if self._asking is not None:
+                if self._asking is not None and beat % self._every == 0:
                     self._heard = time.monotonic(), [State.decode(text) for text in store.multi_get(keys)]
                 if called:
                     self._told.set()
@@ -196,7 +198,7 @@ class ProcessWatchHook(Hook):
         self._judged = now
         self._look(now)
         still = self._state.still
-        if still < self.pause / 2:
+        if still < self.pause / 2 or self._state.kind == DONE:
             self._asking, self._warnings = None, 0
         elif self._asking is None:
             self._asking, self._heard, self._beats = now, None, {}

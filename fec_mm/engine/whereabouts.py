@@ -79,6 +79,8 @@ def look(frame: FrameType | None, validating: bool = False) -> Doing:
         frames.append(frame)
         frame = frame.f_back
     names = [f.f_code.co_name for f in reversed(frames)]
+    if 'train' not in names and 'run' not in names:
+        return Doing(BETWEEN, DONE, 'nothing')  # an error was caught, outside of mmengine
     part, hook = _hook(frames)
     if 'save_checkpoint' in names:
         return Doing(VALIDATING if validating else part, ELSEWHERE, 'saving')

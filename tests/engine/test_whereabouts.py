@@ -18,6 +18,7 @@ from fec_mm.engine.whereabouts import (
     BEGINNING,
     BETWEEN,
     BUSY,
+    DONE,
     ELSEWHERE,
     FETCHING,
     FINISHED,
@@ -100,13 +101,24 @@ def test_batches_that_are_loaded_are_counted(workers: int) -> None:
                 counts.append(look(sys._getframe()).batch)
                 yield [i]
 
-    for _ in torch.utils.data.DataLoader(torch.ones(6, 1), batch_sampler=Sampler([0] * 6), num_workers=workers):
-        pass
+    def run() -> None:
+        for _ in torch.utils.data.DataLoader(torch.ones(6, 1), batch_sampler=Sampler([0] * 6), num_workers=workers):
+            pass
+
+    run()
     assert counts == ([0, 1, 2, 3, 4, 5] if workers == 0 else [0, 0, 0, 1, 2, 3])  # a worker is two ahead
 
 
 def test_validation_is_elsewhere() -> None:
-    assert look(sys._getframe(), validating=True) == (VALIDATING, ELSEWHERE, 'validation', 0)
+    def run() -> Doing:
+        return look(sys._getframe(), validating=True)
+
+    assert run() == (VALIDATING, ELSEWHERE, 'validation', 0)
+
+
+def test_a_training_that_was_left_is_done() -> None:
+    """By an error that the user's own script catches."""
+    assert look(sys._getframe()).kind == DONE
 
 
 def state(part: int, iteration: int = 7, progress: int = 0, kind: int = BUSY, words: str = 'its forward pass') -> State:

@@ -136,7 +136,7 @@ def check_hangs(root: Path, folder: Path, ranks: Mapping[str, int], limits: Mapp
         prepare = during(target, how, FOREVER, [rank], count, folder / f'{name}.time')
         runs[name] = begin(root, folder / name, Outage(lambda _, prepare=prepare: prepare), FOREVER, arguments)  # type: ignore[misc]
     for name, run in runs.items():
-        says, rank, limit = HANGS[name][-1], ranks[name], limits['loading' if 'loading' in name else 'busy']
+        says, rank, limit = HANGS[name][-1], ranks[name], limits['loading' if name == 'loading' else 'busy']
         if rank == 0 and 'stopped' in name:
             says = ', or the launcher beside it, does not run at all'  # it holds the store
         other = run.pids[1 - rank]
