@@ -205,13 +205,16 @@ class ProcessWatchHook(Hook):
         elif now - (self._heard[0] if self._heard else self._asking) >= self.pause:
             speaks = self._rank == 1 or os.environ.get('LOCAL_RANK', '0') == '0'  # nobody knows of the others
             self._report(still, max(BUSY, self._state.kind), NOBODY, speaks)
-        elif self._heard and now - self._asking >= self.pause:
-            self._judge_all(now, self._heard[1])
+        elif self._heard:
+            self._judge_all(now, self._heard[1], early=now - self._asking < self.pause)
 
-    def _judge_all(self, now: float, states: list[State]) -> None:
+    def _judge_all(self, now: float, states: list[State], early: bool) -> None:
+        """Of all processes; `early`: who is silent cannot be told yet."""
         for rank, state in enumerate(states):
             if self._beats.get(rank, (-1, 0.))[0] != state.beat:
                 self._beats[rank] = state.beat, now
+        if early:
+            return
         silent = [now - self._beats[rank][1] for rank in range(self._world)]
         still = min(state.still + seconds for state, seconds in zip(states, silent) if state.kind != DONE)
         running = [state.kind == DONE or seconds < 0.7 * self.pause for state, seconds in zip(states, silent)]

@@ -52,7 +52,7 @@ OUTAGES = {
     'first iteration': Outage(lambda s: during(FORWARD, wait, s, [1]), 120., 'process 1 is stuck in its forward pass of '),
     'validation': Outage(lambda s: during('mmpretrain.models.ImageClassifier.predict', wait, s, [1]), 200.,
                          'process 1 is stuck in validation'),
-    'stopped, one process': Outage(lambda s: during(FORWARD, stop, s, [1], 2), 60., 'process 1 does not run at all'),
+    'stopped, one process': Outage(lambda s: during(FORWARD, stop, s, [1], 2), 60., 'process 1 does not run at all for '),
     'stopped, all': Outage(lambda s: during(FORWARD, stop, s, [0, 1], 3), 60.),
     'hooks, first part': Outage(points=POINTS[:5], says='process 0 is stuck in the hook SlowHook (before_train_iter) of '),
     'hooks, second part': Outage(points=POINTS[5:10], says='process 0 is stuck in the hook SlowHook (after_train_epoch) before'),
@@ -135,22 +135,32 @@ def check_hangs(root: Path, folder: Path, ranks: Mapping[str, int], limits: Mapp
         target, count, how, _ = HANGS[name]
         prepare = during(target, how, FOREVER, [rank], count, folder / f'{name}.time')
         runs[name] = begin(root, folder / name, Outage(lambda _, prepare=prepare: prepare), FOREVER, arguments)  # type: ignore[misc]
+    ended = await_the_others(runs, ranks, max(limits.values()) + 120)
     for name, run in runs.items():
         says, rank, limit = HANGS[name][-1], ranks[name], limits['loading' if name == 'loading' else 'busy']
         if rank == 0 and 'stopped' in name:
             says = ', or the launcher beside it, does not run at all'  # it holds the store
-        other = run.pids[1 - rank]
-        while run.alive() and other not in run.codes and time.time() - run.started < limit + 120:
-            time.sleep(0.1)
-        took = time.time() - float((folder / f'{name}.time').read_text())
+        took = ended[name] - float((folder / f'{name}.time').read_text())
         run.kill()
         run.wait()
         said = run.log.read_text()
         print(f'{name}: the other process ended after {took:.0f} s: {run.errors()}')
-        assert run.codes[other] == 1, said
+        assert run.codes[run.pids[1 - rank]] == 1, said
         assert limit <= took < limit + 30
         error, = run.errors()
         assert error.startswith(f'error: process {rank}{says}'), error
         assert 'and the others wait for it: see what its machine does, then continue with --resume' in error
         warnings = [line for line in said.splitlines() if line.startswith(f'warning: process {rank}{says}')]
         assert len(warnings) >= 2, said
+
+
+def await_the_others(runs: Mapping[str, Run], ranks: Mapping[str, int], seconds: float) -> dict[str, float]:
+    """When each training's process ended that does not hang."""
+    ended: dict[str, float] = {}
+    until = time.time() + seconds
+    while len(ended) < len(runs) and time.time() < until:
+        for name, run in runs.items():
+            if (not run.alive() or run.pids[1 - ranks[name]] in run.codes) and name not in ended:
+                ended[name] = time.time()
+        time.sleep(0.1)
+    return {name: ended.get(name, time.time()) for name in runs}
