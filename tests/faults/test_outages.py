@@ -81,8 +81,9 @@ def outlive(root: Path, folder: Path, outages: Mapping[str, Outage], seconds: Ma
     """Trainings with these outages must end well, with all their checkpoints, and have said who was waited for."""
     folders = {name: folder / name.replace(' ', '_') for name in outages}
     runs = {name: begin(root, folders[name], outage, seconds[name], arguments) for name, outage in outages.items()}
+    codes_of = {name: run.wait(within) for name, run in runs.items()}  # all of them, or some would be left
     for name, outage in outages.items():
-        codes = runs[name].wait(within)
+        codes = codes_of[name]
         said = runs[name].log.read_text()
         lines = [line for line in said.splitlines() if line.startswith('warning: ')]
         print(f'{name}: {seconds[name]:.0f} s, exit codes {codes}, {len(lines)} warnings, the last one: {lines[-1:]}')
@@ -136,13 +137,14 @@ def check_hangs(root: Path, folder: Path, ranks: Mapping[str, int], limits: Mapp
         prepare = during(target, how, FOREVER, [rank], count, folder / f'{name}.time')
         runs[name] = begin(root, folder / name, Outage(lambda _, prepare=prepare: prepare), FOREVER, arguments)  # type: ignore[misc]
     ended = await_the_others(runs, ranks, max(limits.values()) + 120)
+    for run in runs.values():
+        run.kill()
+        run.wait()
     for name, run in runs.items():
         says, rank, limit = HANGS[name][-1], ranks[name], limits['loading' if name == 'loading' else 'busy']
         if rank == 0 and 'stopped' in name:
             says = ', or the launcher beside it, does not run at all'  # it holds the store
         took = ended[name] - float((folder / f'{name}.time').read_text())
-        run.kill()
-        run.wait()
         said = run.log.read_text()
         print(f'{name}: the other process ended after {took:.0f} s: {run.errors()}')
         assert run.codes[run.pids[1 - rank]] == 1, said
