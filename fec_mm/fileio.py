@@ -3,8 +3,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
 import re
-import socket
 import time
 from pathlib import Path
 
@@ -30,7 +30,7 @@ class AtomicBackend(LocalBackend):
         """
         target = Path(filepath)
         target.parent.mkdir(parents=True, exist_ok=True)
-        beside = target.with_name(f'.{target.name}.{os.getpid()}@{socket.gethostname()}.part')
+        beside = target.with_name(f'.{target.name}.{os.getpid()}@{platform.node()}.part')
         try:
             with open(beside, 'wb') as file:
                 file.write(obj)
@@ -61,7 +61,7 @@ def remove_leftovers(folder: str | Path) -> None:
         if writer is None:
             continue
         with contextlib.suppress(FileNotFoundError):  # it was renamed, or removed by another process
-            here = writer[2] in (None, socket.gethostname())
+            here = writer[2] in (None, platform.node())
             if not _lives(int(writer[1])) if here else time.time() - beside.stat().st_mtime > 3600:
                 beside.unlink()
 

@@ -1,9 +1,10 @@
 """The start of several processes, and who is waited for when that takes long."""
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
-import socket
+import re
 import sys
 import threading
 import time
@@ -114,12 +115,18 @@ def _connect(here: Place) -> tuple[Any, str]:
     """A connection to the store, or None and why there is none. torch would try for long, and say so many times."""
     from torch.distributed import TCPStore
     try:
-        socket.create_connection((here.address, here.port), timeout=3).close()
+        asyncio.run(asyncio.wait_for(_knock(here), 3))
         return TCPStore(here.address, here.port, is_master=False, wait_for_workers=False, timeout=timedelta(seconds=30)), ''
-    except OSError as error:
-        return None, error.strerror or str(error)
+    except (OSError, asyncio.TimeoutError) as error:
+        number = re.search(r'\[Errno (\d+)\]', str(error))
+        return None, os.strerror(int(number[1])) if number else getattr(error, 'strerror', None) or 'no answer in time'
     except RuntimeError:
         return None, 'something else listens there'
+
+
+async def _knock(here: Place) -> None:
+    _, writer = await asyncio.open_connection(here.address, here.port)
+    writer.close()
 
 
 def _missing(store: Any, kind: str, here: Place) -> list[int]:

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
+import platform
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -52,7 +52,7 @@ def occupied(folder: str | Path) -> Iterator[str | None]:
             note = f'{folder} cannot be locked ({error.strerror}): start no other training in it while this one runs'
         with contextlib.suppress(OSError):  # a full disk, say, which what comes next will be stopped by
             os.ftruncate(file, 0)
-            os.write(file, f'process {os.getpid()} of {socket.gethostname()}, '
+            os.write(file, f'process {os.getpid()} of {platform.node()}, '
                            f'since {time.strftime("%Y-%m-%d %H:%M:%S")}'.encode())
         yield note
     finally:
