@@ -98,17 +98,22 @@ def _call_the_roll(kind: str, place: Callable[[], Place | None], after: float, e
         try:
             if store is None:
                 store, trouble = _connect(here)
-            missing = _missing(store, kind, here) if store else []
+            keys = [f'fec_mm/{kind}/{rank}' for rank in range(here.size)]
+            if store:
+                store.set(keys[here.rank], 'here')
+                if store.check(keys):  # all of them
+                    return
+            seconds = time.monotonic() - begun
+            if seconds >= after * 2 ** said:
+                said += 1
+                missing = [rank for rank, key in enumerate(keys) if not store.check([key])] if store else []
+                if store and not missing:  # the last one has just come
+                    return
+                line, speaks = _say(kind, here, missing, trouble)
+                if speaks and not ended.is_set():
+                    print(f'warning: {line}, for {seconds:.0f} s: {CURES[kind]}', file=sys.stderr, flush=True)
         except RuntimeError:  # the store is gone, and whoever held it has said why
             return
-        if store and not missing:
-            return
-        seconds = time.monotonic() - begun
-        if seconds >= after * 2 ** said:
-            said += 1
-            line, speaks = _say(kind, here, missing, trouble)
-            if speaks and not ended.is_set():
-                print(f'warning: {line}, for {seconds:.0f} s: {CURES[kind]}', file=sys.stderr, flush=True)
 
 
 def _connect(here: Place) -> tuple[Any, str]:
@@ -127,12 +132,6 @@ def _connect(here: Place) -> tuple[Any, str]:
 async def _knock(here: Place) -> None:
     _, writer = await asyncio.open_connection(here.address, here.port)
     writer.close()
-
-
-def _missing(store: Any, kind: str, here: Place) -> list[int]:
-    """Say that this one is here; who is not?"""
-    store.set(f'fec_mm/{kind}/{here.rank}', 'here')
-    return [rank for rank in range(here.size) if not store.check([f'fec_mm/{kind}/{rank}'])]
 
 
 def _say(kind: str, here: Place, missing: list[int], trouble: str) -> tuple[str, bool]:
