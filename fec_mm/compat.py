@@ -224,6 +224,21 @@ def _replace_sync_bn(node: Any) -> int:
     return replaced
 
 
+def leave_out_hooks(cfg: Any) -> None:
+    """Leave out the default hooks that are None, which is how one switches off a hook that a config inherits.
+
+    mmengine does so with those that it would add itself, which must stay there, and asserts that there are no others
+    (mmengine/runner/runner.py, `register_default_hooks`).
+
+    Args:
+        cfg: a full mmengine config, changed in place.
+    """
+    added = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
+    for name, hook in list((cfg.get('default_hooks') or {}).items()):
+        if hook is None and name not in added:
+            del cfg.default_hooks[name]
+
+
 def keep_checkpoints_safe(cfg: Any) -> None:
     """Replace mmengine's `CheckpointHook` by one that no interruption leaves without a whole checkpoint.
 

@@ -3,6 +3,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
+import re
+import time
 from pathlib import Path
 
 from mmengine.fileio import LocalBackend, register_backend
@@ -27,7 +30,7 @@ class AtomicBackend(LocalBackend):
         """
         target = Path(filepath)
         target.parent.mkdir(parents=True, exist_ok=True)
-        beside = target.with_name(f'.{target.name}.{os.getpid()}.part')
+        beside = target.with_name(f'.{target.name}.{os.getpid()}@{platform.node()}.part')
         try:
             with open(beside, 'wb') as file:
                 file.write(obj)
@@ -49,9 +52,31 @@ class AtomicBackend(LocalBackend):
 
 
 def remove_leftovers(folder: str | Path) -> None:
-    """Remove what `AtomicBackend` was writing into a folder when its process was killed."""
+    """Remove what `AtomicBackend` was writing into a folder when its process died, and nothing that a living one writes.
+
+    Whether a process of another machine lives cannot be asked; what it was writing goes when it is an hour old.
+    """
     for beside in Path(folder).glob('.*.part'):
-        beside.unlink(missing_ok=True)
+        writer = re.search(r'\.(\d+)(?:@(.+))?\.part$', beside.name)
+        if writer is None:
+            continue
+        with contextlib.suppress(FileNotFoundError):  # it was renamed, or removed by another process
+            here = writer[2] in (None, platform.node())
+            if not _lives(int(writer[1])) if here else time.time() - beside.stat().st_mtime > 3600:
+                beside.unlink()
+
+
+def _lives(pid: int) -> bool:
+    """Whether another process of this machine has this number; this one has written nothing yet."""
+    if pid == os.getpid():
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        pass
+    return True
 
 
 register_backend(AtomicBackend.name, AtomicBackend, force=True)

@@ -1,7 +1,6 @@
-"""torchrun, whose last line says which process died of what: python tools/launch.py [options of torchrun] SCRIPT ..."""
-from torch.distributed.run import parse_args, run
-
+"""torchrun that says which machine it waits for, and which process died of what: python tools/launch.py [options] SCRIPT ..."""
 from fec_mm.apis import run_cli
+from fec_mm.apis.launch import launch
 
 if __name__ == '__main__':
-    run_cli(lambda: run(parse_args(None)))  # its `main` without the table of failures
+    run_cli(launch)

@@ -58,6 +58,7 @@ def load_config(args: argparse.Namespace, needed: tuple[str, ...]) -> Config:
             cfg.merge_from_dict(args.cfg_options)
         except (KeyError, TypeError) as error:
             raise UserError(f'--cfg-options do not fit {args.config}: {error}') from error
+    compat.leave_out_hooks(cfg)
     scope = check_scope(cfg)
     missing = [key for key in needed if cfg.get(key) is None]
     if missing:

@@ -48,6 +48,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
 
     from .checkpoints import check_checkpoint
     from .config import load_config
+    from .launch import process_group
     if min(args.k) < 1:
         raise UserError(f'--k {" ".join(map(str, args.k))}: clusters per subclass are at least 1')
     cfg = load_config(args, needed=('model', 'test_dataloader'))
@@ -62,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
         cfg.pop(unused, None)
     notes = compat.adapt_to_device(cfg)
     folder = Path(args.out_dir or Path(cfg.work_dir, 'probe'))
-    with compat.distributed(args.launcher, **cfg.get('env_cfg', {}).get('dist_cfg', {})):
+    with process_group(args.launcher, **cfg.get('env_cfg', {}).get('dist_cfg', {})):
         from mmengine.dist import is_main_process
         meta, settings = _collect(cfg, loader, args, folder, notes)
         return _score(folder, meta, settings, args) if is_main_process() else {}

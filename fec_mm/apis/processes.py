@@ -88,6 +88,14 @@ def explain_processes(error: BaseException, text: str) -> str | None:
         port = re.search(r'port: (\d+)', text)
         return (f'port {port[1] if port else ""} of this machine is taken, perhaps by another training: '
                 'give a free one, PORT=29501 bash tools/dist_train.sh ...')
+    came = re.search(r'waiting for clients\. (\d+)/(\d+) clients joined', text)
+    if came and kind == 'DistStoreError':  # torch/csrc/distributed/c10d/TCPStore.cpp
+        return (f'of {came[2]} that were to come {came[1]} came in time: start the others, too, all with the same NNODES, '
+                'MASTER_ADDR and PORT, each with its own NODE_RANK')
+    silent = re.search(r'timed out .* connect to \((\S+), (\d+)\)', text)
+    if silent and kind == 'DistNetworkError':
+        return (f'nobody answered at MASTER_ADDR={silent[1]}, port {silent[2]}: start the first node, and see whether it has '
+                'that address, and whether MASTER_ADDR and PORT are the same everywhere')
     if isinstance(error, RuntimeError) and BROKEN.search(text):
         return 'another process went away, and this one cannot go on without it: see what that one, or its machine, says'
     return None

@@ -44,6 +44,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
 
     from .checkpoints import check_checkpoint
     from .config import load_config, set_loader_defaults
+    from .launch import process_group
     from .outputs import check_out, save_label_maps, show
     from .tta import use_tta
     cfg = load_config(args, needed=('model', 'test_dataloader', 'test_cfg', 'test_evaluator'))
@@ -58,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
         save_label_maps(cfg, args.out)
     set_loader_defaults(cfg)
     notes = compat.adapt_to_device(cfg)
-    with compat.distributed(args.launcher, **cfg.get('env_cfg', {}).get('dist_cfg', {})):
+    with process_group(args.launcher, **cfg.get('env_cfg', {}).get('dist_cfg', {})):
         return _test(cfg, args, notes)
 
 

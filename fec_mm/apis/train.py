@@ -37,6 +37,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     from fec_mm import compat
 
     from .config import load_config, set_loader_defaults
+    from .launch import process_group
+    from .occupied import occupied
     from .processes import check_agreement
     cfg = load_config(args, needed=('model', 'train_dataloader', 'train_cfg', 'optim_wrapper'))
     _check_lengths(cfg)
@@ -44,10 +46,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     set_loader_defaults(cfg)
     notes = _choose_source(cfg, args.resume == 'auto') + compat.adapt_to_device(cfg)
     compat.keep_checkpoints_safe(cfg)
-    with compat.distributed(args.launcher, **cfg.get('env_cfg', {}).get('dist_cfg', {})):
+    with process_group(args.launcher, **cfg.get('env_cfg', {}).get('dist_cfg', {})), occupied(cfg.work_dir) as note:
         if args.launcher != 'none':
             check_agreement(cfg)
-        _train(cfg, notes)
+        _train(cfg, [*notes, note] if note else notes)
 
 
 def _train(cfg: Config, notes: list[str]) -> None:

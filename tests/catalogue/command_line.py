@@ -3,6 +3,8 @@ from __future__ import annotations
 
 import shutil
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import torch
@@ -22,6 +24,23 @@ def busy_port(place: Place) -> None:
     port = str(listener.getsockname()[1])
     place.given.update(listener=listener, environment={
         'RANK': '0', 'LOCAL_RANK': '0', 'WORLD_SIZE': '1', 'MASTER_ADDR': '127.0.0.1', 'MASTER_PORT': port})
+
+
+HOLDER = """
+import sys
+from fec_mm.apis.occupied import occupied
+with occupied(sys.argv[1]):
+    print('ready', flush=True)
+    sys.stdin.read()
+"""
+
+
+def occupy(place: Place) -> None:
+    """Have another process train in the folder, until nobody refers to it any more."""
+    command = [sys.executable, '-c', HOLDER, f'{place.folder}/work']
+    other = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert other.stdout is not None and other.stdout.readline() == b'ready\n'
+    place.given.update(other=other)
 
 
 def was_replaced(place: Place) -> None:
@@ -61,6 +80,10 @@ CASES = [
          tools=('test', ), argv=('--show-dir', '{folder}/afile')),
     Case('A folder that cannot be written', 'Read-only, or of another user.', 'Give another `--work-dir`.',
          '/sys/none must not be read or written: correct the path', argv=('--work-dir', '/sys/none')),
+    Case('A folder that another training writes into', 'A job was started twice, or with the options of another one.',
+         'Wait for the other one, or give another `--work-dir`. The lock goes when its process does.',
+         '…work is in use by another training (process … of …, since …): wait for it, or choose another --work-dir; if there is '
+         'none, remove …work/.in_use', damage=occupy),
     Case('A result in a folder that cannot be written', 'Read-only, or of another user.', 'Give another `--out`.',
          '/sys/none must not be read or written: correct the path', tools=('test', ), argv=('--out', '/sys/none/result.pkl')),
     Case('A converted checkpoint below a file', 'A wrong path.', FILE,

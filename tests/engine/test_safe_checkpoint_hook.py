@@ -113,7 +113,7 @@ def test_a_checkpoint_cannot_have_anything_removed(tmp_path: Path, name: str) ->
 def test_a_write_that_fails_is_one_line_and_leaves_the_last(tmp_path: Path) -> None:
     """By a limit on the size of files: the write itself fails, after some bytes, as on a full disk."""
     runner = make_runner(tmp_path)
-    (tmp_path / '.epoch_9.pth.123.part').write_bytes(b'of a killed process')
+    (tmp_path / '.epoch_9.pth.99999999.part').write_bytes(b'of a killed process')
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     after_save = runner.save_checkpoint
 
