@@ -77,8 +77,8 @@ class Indexed:
         for h, row in enumerate(self.rows):
             share = flat.new_ones(len(flat)) if weight is None else weight[..., h].flatten()
             part = flat if weight is None else flat * share[:, None]
-            sums.append(self._zeros(flat, flat.shape[1]).index_add(0, row, part).unflatten(0, self.shape))
-            counts.append(self._zeros(flat).index_add(0, row, share).unflatten(0, self.shape))
+            sums.append(_add_rows(self._zeros(flat, flat.shape[1]), row, part).unflatten(0, self.shape))
+            counts.append(_add_rows(self._zeros(flat), row, share).unflatten(0, self.shape))
         return torch.stack(sums, 1), torch.stack(counts, 1)
 
     def dispatch(self, table: Tensor, weight: Tensor) -> Tensor:
@@ -91,3 +91,10 @@ class Indexed:
 
     def _zeros(self, like: Tensor, *channels: int) -> Tensor:
         return like.new_zeros(self.shape[0] * self.shape[1], *channels)
+
+
+def _add_rows(table: Tensor, row: Tensor, values: Tensor) -> Tensor:
+    """table[row[n]] + Σ values[n]."""
+    if torch.jit.is_tracing():  # the exporter to ONNX that builds on it takes the last of several values of a row instead
+        return table.scatter_add(0, row.view(-1, *[1] * (values.dim() - 1)).expand_as(values), values)
+    return table.index_add(0, row, values)
