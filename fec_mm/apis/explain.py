@@ -49,8 +49,8 @@ def explain(error: BaseException) -> str | None:
     line = explain_processes(error, _message(error))
     if line is not None:
         return _one_line(line)
-    for about in (_unsafe_checkpoint, _unknown_type, _missing_package, _bad_json, _bad_path, _bad_encoding, _empty_dataset,
-                  _bad_image, _misfit, _missing_setting, _bad_setting):
+    for about in (_unsafe_checkpoint, _unknown_type, _missing_package, _bad_json, _gone_folder, _bad_path, _bad_encoding,
+                  _empty_dataset, _bad_image, _misfit, _missing_setting, _bad_setting):
         line = about(error)
         if line is not None:
             return _one_line(line)
@@ -143,6 +143,20 @@ def _bad_json(error: BaseException) -> str | None:
                  if isinstance(value, str) and value.endswith('.json') and Path(value).is_file()), 'an annotation file')
     what = 'is empty' if not error.doc.strip() else f'is not JSON ({_message(error)})'
     return f'{path} {what}: write it again'
+
+
+def _gone_folder(error: BaseException) -> str | None:
+    """Of a file that a run wanted to write, the folder that was there when it began (mmengine/visualization/vis_backend.py)."""
+    if not isinstance(error, FileNotFoundError) or not isinstance(error.filename, str):
+        return None
+    owners = [frame.f_locals.get(name) for frame, _ in _frames(error) for name in ('runner', 'self')]
+    work_dirs = {Path(found) for owner in owners if isinstance(found := getattr(owner, 'work_dir', None), str)}
+    file = Path(error.filename)
+    gone = [folder for folder in file.parents if not folder.exists()]
+    if not gone or not any(work_dir in file.parents for work_dir in work_dirs):
+        return None
+    return (f'folder {shown(gone[-1])} is gone, removed or moved while the run wrote into it: '
+            'put it back, or give another --work-dir')
 
 
 def _bad_path(error: BaseException) -> str | None:

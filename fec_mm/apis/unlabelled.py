@@ -38,8 +38,8 @@ def expect_no_labels(runner: Any, scope: str, wanted: bool) -> str:
     evaluator.metrics = [metric for metric in evaluator.metrics if getattr(metric, 'format_only', False)]
     if not wanted and not evaluator.metrics:
         first = next(iter(_samples(dataset, every=False)))
-        raise UserError(f"{shown(first.get('img_path', 'the test data'))} and the other test images have no labels, and nothing can "
-                        'be measured: give --out for the predictions, or correct the annotations of test_dataloader')
+        raise UserError(f"{shown(first.get('img_path', 'the first'))} and the other test images have no labels, and nothing "
+                        'can be measured: give --out for the predictions, or correct the annotations of test_dataloader')
     for leaf in leaves(dataset):
         _skip_annotations(leaf.pipeline)
     return 'the test data have no labels: predictions are made, and nothing is measured'

@@ -8,11 +8,13 @@ from typing import Any
 from mmengine.config import Config
 
 # The top level that mmengine's runners read (mmengine/runner/runner.py and _flexible_runner.py, `from_cfg` and `self.cfg`).
-RUNNER = frozenset('''
-    model work_dir train_dataloader val_dataloader test_dataloader train_cfg val_cfg test_cfg auto_scale_lr optim_wrapper
-    param_scheduler val_evaluator test_evaluator default_hooks custom_hooks data_preprocessor load_from resume launcher env_cfg
-    log_processor log_level visualizer default_scope randomness experiment_name runner_type strategy model_wrapper_cfg sync_bn
-    find_unused_parameters activation_checkpointing efficient_conv_bn_eval compile'''.split())
+RUNNER = frozenset((
+    'model', 'work_dir', 'train_dataloader', 'val_dataloader', 'test_dataloader', 'train_cfg', 'val_cfg', 'test_cfg',
+    'auto_scale_lr', 'optim_wrapper', 'param_scheduler', 'val_evaluator', 'test_evaluator', 'default_hooks', 'custom_hooks',
+    'data_preprocessor', 'load_from', 'resume', 'launcher', 'env_cfg', 'log_processor', 'log_level', 'visualizer',
+    'default_scope', 'randomness', 'experiment_name', 'runner_type', 'strategy', 'model_wrapper_cfg', 'sync_bn',
+    'find_unused_parameters', 'activation_checkpointing', 'efficient_conv_bn_eval', 'compile',
+))
 # And what our tools read besides.
 READ = RUNNER | {'tta_model', 'tta_pipeline'}
 

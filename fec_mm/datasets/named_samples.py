@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import cv2
+import numpy as np
 from mmengine.dataset import Compose
 from PIL import Image
 
@@ -50,13 +51,14 @@ def about_an_image(error: Exception) -> str | None:
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)][::-1]
     steps = ((type(frame.f_locals['self']).__name__, frame.f_locals['results']) for frame in frames
              if 'self' in frame.f_locals and isinstance(frame.f_locals.get('results'), dict))
-    kind, results = next(steps, ('', {}))
+    nothing: tuple[str, dict[str, Any]] = ('', {})
+    kind, results = next(steps, nothing)
     if kind.startswith('Load'):
         path = _path(results, 'seg_map_path' if 'Annotations' in kind else 'img_path')
         return path and _unreadable(error, path, {frame.f_code.co_filename for frame in frames})
     path, image = _path(results, 'img_path'), results.get('img')
-    if path and hasattr(image, 'shape') and isinstance(error, (cv2.error, ValueError)) and NOTHING_LEFT.search(str(error)):
-        height, width = results.get('ori_shape', image.shape)[:2]
+    if path and isinstance(image, np.ndarray) and isinstance(error, (cv2.error, ValueError)) and NOTHING_LEFT.search(str(error)):
+        height, width = (results.get('ori_shape') or image.shape)[:2]
         return (f'{path} has {width}×{height} pixels, and resizing leaves none: '
                 'leave it out, or correct scale and keep_ratio in the config')
     return None
@@ -94,8 +96,10 @@ def name_samples(dataset: Any) -> None:
 
 def restart_workers(loop: Any) -> None:
     """Have a loop by iterations, whose workers run since it was made, begin again with what its data set is now."""
-    loader = getattr(loop, 'dataloader', None)
-    if getattr(loader, 'num_workers', 0) and getattr(loop, 'dataloader_iterator', None) is not None:
+    if not hasattr(loop, 'dataloader_iterator'):
+        return
+    loader = loop.dataloader
+    if loader.num_workers and loop.dataloader_iterator is not None:
         kind = type(loop.dataloader_iterator)
         loop.dataloader_iterator = loader._iterator = None  # the workers end, also persistent ones
         loop.dataloader_iterator = kind(loader)

@@ -18,7 +18,8 @@ ROOT = Path(__file__).parents[2]
 CODE = {
     'classification': 'from mmpretrain import ImageClassificationInferencer as I; '
                       "print(I(config, pretrained=weights, device='cpu')(image)[0]['pred_label'] >= 0)",
-    'detection': "from mmdet.apis import DetInferencer as I; print(len(I(config, weights, device='cpu')(image)['predictions']) == 1)",
+    'detection': 'from mmdet.apis import DetInferencer as I; '
+                 "print(len(I(config, weights, device='cpu')(image)['predictions']) == 1)",
     'segmentation': "from mmseg.apis import MMSegInferencer as I; "
                     "print(I(config, weights, device='cpu')(image)['predictions'].shape == (64, 96))",
 }
@@ -37,4 +38,4 @@ def test_inferencer_of_the_toolbox(task: str, tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, cwd=tmp_path, check=False,
                           env={**os.environ, 'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1'})
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split()[-1] == 'True'
+    assert done.stdout.rstrip().endswith('True')

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -30,14 +31,16 @@ AMP = "optim_wrapper.update(type='AmpOptimWrapper', loss_scale='dynamic')\n"
 
 
 def class_of(name: str, scope: str) -> Any:
-    """What a config of a scope means by a type."""
+    """What a config of a scope means by a type; None where it is no registry that looks it up."""
+    import_module(f'{scope}.registry')
     for root in vars(registry).values():
         if isinstance(root, registry.Registry):
             own = root.children.get(scope, root)
+            own.import_from_location()
             found = own.get(name) if name.partition('.')[0] == 'fec_mm' else own.module_dict.get(name, root.module_dict.get(name))
             if found is not None:
                 return found
-    raise KeyError(name)
+    return None
 
 
 def as_pure_python(named: Path, scope: str, default_scope: str | None) -> None:
@@ -49,8 +52,8 @@ def as_pure_python(named: Path, scope: str, default_scope: str | None) -> None:
         if isinstance(node, dict):
             parts = []
             for key, value in node.items():
-                if key == 'type' and isinstance(value, str):
-                    kind = class_of(value, scope)
+                kind = class_of(value, scope) if key == 'type' else None
+                if kind is not None:
                     alias = f'{kind.__name__}_{len(imports)}'
                     imports.append(f'from {kind.__module__} import {kind.__name__} as {alias}')
                     parts.append(f"{key!r}: {alias}")

@@ -37,8 +37,8 @@ def test_nearest_key_is_named(key: str, near: str) -> None:
     assert line.startswith(f'--cfg-options {key} changes nothing') and line.endswith(f'did you mean {near}?')
 
 
-@pytest.mark.parametrize('key', ['model.head.num_classes', 'train_cfg.max_epochs', 'load_from', 'randomness.seed', 'tta_model.type',
-                                 'data_preprocessor.num_classes', 'work_dir', 'compile', 'custom_hooks'])
+@pytest.mark.parametrize('key', ['model.head.num_classes', 'train_cfg.max_epochs', 'load_from', 'randomness.seed',
+                                 'tta_model.type', 'data_preprocessor.num_classes', 'work_dir', 'compile', 'custom_hooks'])
 def test_what_is_read_is_not_warned_of(key: str) -> None:
     assert unread_options(config(), {key: 1}) == []
 

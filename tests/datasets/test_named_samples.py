@@ -43,7 +43,8 @@ def test_good_samples_pass(sample: dict) -> None:
     assert NamedSamples([lambda results: None, LoadImageFromFile()])(dict(sample)) is None
 
 
-@pytest.mark.parametrize('content', [lambda whole: b'', lambda whole: whole[:40], lambda whole: b'<html>', lambda whole: whole[:-30]])
+@pytest.mark.parametrize('content', [
+    lambda whole: b'', lambda whole: whole[:40], lambda whole: b'<html>', lambda whole: whole[:-30]])
 def test_the_image_or_the_label_map_is_named(sample: dict, content: Callable[[bytes], bytes]) -> None:
     for key, step in (('img_path', LoadImageFromFile(imdecode_backend='pillow')), ('seg_map_path', LoadAnnotations())):
         path = Path(sample[key])
@@ -62,7 +63,8 @@ def test_decoder_that_returns_nothing(sample: dict) -> None:
 
 def test_more_pixels_than_pillow_opens(sample: dict, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 40)
-    assert message(sample, LoadAnnotations()) == f"{sample['seg_map_path']} has more pixels than are decoded at once: cut it into tiles"
+    assert message(sample, LoadAnnotations()) == \
+        f"{sample['seg_map_path']} has more pixels than are decoded at once: cut it into tiles"
 
 
 def test_disk_that_fails(sample: dict, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,8 +99,9 @@ class LoadBroken(Broken):
 
 @pytest.mark.parametrize('kind', [Broken, LoadBroken])
 @pytest.mark.parametrize('error', [
-    ValueError('models/loading.py'), KeyError('mask'), RuntimeError('imfrombytes'), TypeError('x'), UserError('of ours'), MemoryError(),
-    AttributeError("'int' object has no attribute 'x'"), FileNotFoundError(2, 'No such file or directory', 'x.png'),
+    ValueError('models/loading.py'), KeyError('mask'), RuntimeError('imfrombytes'), TypeError('x'), UserError('of ours'),
+    MemoryError(), AttributeError("'int' object has no attribute 'x'"),
+    FileNotFoundError(2, 'No such file or directory', 'x.png'),
 ], ids=repr)
 def test_other_errors_pass_as_they_are(sample: dict, kind: type[Broken], error: Exception) -> None:
     with pytest.raises(type(error)) as raised:

@@ -24,8 +24,8 @@ class Module(torch.nn.Module):
 
 def sample(boxes: list, scores: list, masks: list[Tensor] | None, direction: str | None = None) -> DetDataSample:
     """The predictions for a view, which is given as the image itself has them and turned here."""
-    found = InstanceData(bboxes=torch.tensor(boxes, dtype=torch.float).view(-1, 4), scores=torch.tensor(scores, dtype=torch.float),
-                         labels=torch.zeros(len(boxes), dtype=torch.long))
+    found = InstanceData(bboxes=torch.tensor(boxes, dtype=torch.float).view(-1, 4),
+                         scores=torch.tensor(scores, dtype=torch.float), labels=torch.zeros(len(boxes), dtype=torch.long))
     x0, y0, x1, y1 = found.bboxes.clone().unbind(1)
     if direction in ('horizontal', 'diagonal'):
         found.bboxes[:, 0], found.bboxes[:, 2] = W - x1, W - x0
