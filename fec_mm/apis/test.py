@@ -74,7 +74,7 @@ def _test(cfg: Config, args: argparse.Namespace, notes: list[str]) -> dict[str, 
     runner = build_runner(cfg)
     if is_unlabelled(runner.test_loop.dataloader.dataset, cfg.default_scope):
         wanted = args.show_dir or (args.out and args.out_item == 'pred')
-        notes = [*notes, expect_no_labels(runner, cfg.default_scope, bool(wanted))]
+        notes = [*notes, expect_no_labels(runner, bool(wanted))]
     log_notes(notes)
     runner.register_hook(CheckDataHook())
     runner.register_hook(StrictLoadHook(args.checkpoint))

@@ -1,20 +1,26 @@
 """Test data without labels: predictions can be written and painted, and nothing can be measured."""
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
+
+from mmengine.evaluator import DumpResults
 
 from fec_mm.engine.check_data_hook import leaves
 from fec_mm.errors import UserError, shown
 
 
 def is_unlabelled(dataset: Any, scope: str) -> bool:
-    """Whether no sample of a built data set of a toolbox has anything to compare predictions with."""
-    tests = {'mmpretrain': _has_truth, 'mmdet': _has_instances, 'mmseg': lambda info: 'seg_map_path' in info}
-    return len(dataset) > 0 and not any(tests[scope](info) for info in _samples(dataset, every=scope == 'mmdet'))
+    """Whether no part of a built data set of a toolbox has anything to compare predictions with.
+
+    Detectors are measured on a COCO file without annotations as they are on others; pycocotools calls what comes out -1.
+    """
+    parts = list(leaves(dataset))
+    if scope == 'mmpretrain':
+        return all(getattr(part, 'with_label', True) is False for part in parts)
+    return scope == 'mmseg' and all(not any(key.endswith('_map_path') for key in _first(part)) for part in parts)
 
 
-def expect_no_labels(runner: Any, scope: str, wanted: bool) -> str:
+def expect_no_labels(runner: Any, wanted: bool) -> str:
     """Have a runner predict for data without labels, and measure nothing.
 
     Loading of annotations and the metrics go, but for those that only write (`format_only`); mmseg's, which write label maps
@@ -22,7 +28,6 @@ def expect_no_labels(runner: Any, scope: str, wanted: bool) -> str:
 
     Args:
         runner: mmengine's, for testing.
-        scope: the toolbox.
         wanted: whether predictions are asked for, by `--out` or `--show-dir`.
 
     Returns:
@@ -35,9 +40,9 @@ def expect_no_labels(runner: Any, scope: str, wanted: bool) -> str:
     for metric in evaluator.metrics:
         if getattr(metric, 'output_dir', None) and hasattr(metric, 'format_only'):
             metric.format_only = True
-    evaluator.metrics = [metric for metric in evaluator.metrics if getattr(metric, 'format_only', False)]
+    evaluator.metrics = [metric for metric in evaluator.metrics if not _compares(metric)]
     if not wanted and not evaluator.metrics:
-        first = next(iter(_samples(dataset, every=False)))
+        first = _first(next(leaves(dataset)))
         raise UserError(f"{shown(first.get('img_path', 'the first'))} and the other test images have no labels, and nothing "
                         'can be measured: give --out for the predictions, or correct the annotations of test_dataloader')
     for leaf in leaves(dataset):
@@ -45,22 +50,17 @@ def expect_no_labels(runner: Any, scope: str, wanted: bool) -> str:
     return 'the test data have no labels: predictions are made, and nothing is measured'
 
 
-def _samples(dataset: Any, every: bool) -> Iterator[dict[str, Any]]:
-    """What is known of every sample, or of the first of each data set."""
-    for leaf in leaves(dataset):
-        if hasattr(leaf, 'get_data_info'):
-            yield from (leaf.get_data_info(i) for i in range(len(leaf) if every else min(1, len(leaf))))
-        elif len(leaf):
-            yield {'instances': None, 'seg_map_path': '', 'gt_label': None}  # not to be looked into: as with labels
+def _compares(metric: Any) -> bool:
+    """Whether a metric is of a toolbox, and more than writing; users' own know what they need."""
+    toolbox = type(metric).__module__.split('.')[0] in ('mmpretrain', 'mmseg')
+    return toolbox and not isinstance(metric, DumpResults) and not getattr(metric, 'format_only', False)
 
 
-def _has_truth(info: dict[str, Any]) -> bool:
-    return any(key.startswith('gt_') for key in info)
-
-
-def _has_instances(info: dict[str, Any]) -> bool:
-    """Of detection; a data set of something else counts as having labels."""
-    return 'instances' not in info or info['instances'] is None or len(info['instances']) > 0
+def _first(part: Any) -> dict[str, Any]:
+    """What is known of the first sample of a data set of mmengine's kind; others are taken to have labels."""
+    known = hasattr(part, 'get_data_info') and len(part) > 0
+    info: dict[str, Any] = part.get_data_info(0) if known else {'seg_map_path': ''}
+    return info
 
 
 def _skip_annotations(pipeline: Any) -> None:
