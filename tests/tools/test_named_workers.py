@@ -30,4 +30,5 @@ def test_labels_are_checked_in_a_loop_by_iterations(root: Path, tmp_path: Path, 
                          "param_scheduler = None\ntrain_dataloader['num_workers'] = 1\n"
                          f"train_dataloader['dataset'].update(data_root='{root}/data', metainfo=dict(classes=('ground', ), "
                          "palette=[[0, 0, 0]]))\n")
-    assert 'has the label 1, and the classes are 0 to 0' in failure(train.main, config, '--work-dir', tmp_path / 'work', '--no-validate')
+    line = failure(train.main, config, '--work-dir', tmp_path / 'work', '--no-validate')
+    assert 'has the label 1, and the classes are 0 to 0' in line
