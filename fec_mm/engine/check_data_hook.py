@@ -33,7 +33,7 @@ class CheckDataHook(Hook):
         """
         _check(runner.train_dataloader.dataset, runner.model)
         _check_classes(runner.train_dataloader.dataset, runner.model)
-        restart_workers(runner.train_loop)
+        restart_workers(getattr(runner, 'train_loop', None))
 
     def before_val(self, runner: Runner) -> None:
         """Check the validation data; raises as `before_train`."""

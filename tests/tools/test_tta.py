@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
@@ -44,6 +45,8 @@ def test_mask_rcnn(root: Path, tmp_path: Path) -> None:
     config = tmp_path / 'mask.py'
     config.write_text(f"""
 _base_ = '{ROOT}/configs/quickstart/detection.py'
+experiment_name = '{uuid.uuid4().hex}'  # mmengine's global instances are of this test alone
+visualizer = dict(name='{uuid.uuid4().hex}')
 model = dict(roi_head=dict(bbox_head=dict(num_classes=1), mask_head=dict(num_classes=1)),
              test_cfg=dict(rcnn=dict(score_thr=0.0, max_per_img=5)))
 test_dataloader = dict(num_workers=0, persistent_workers=False, dataset=dict(
