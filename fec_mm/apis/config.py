@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,10 @@ from fec_mm import compat
 from fec_mm.errors import UserError
 
 from .processes import check_launcher
+from .pure_python import with_names
+from .unread import unread_options
 
+RANKS = ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK')  # of the launchers
 TOOLBOXES = ('mmpretrain', 'mmdet', 'mmseg')
 
 
@@ -54,6 +58,7 @@ def load_config(args: argparse.Namespace, needed: tuple[str, ...]) -> Config:
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     cfg = read_config(args.config)
     if args.cfg_options:
+        warn_first(unread_options(cfg, args.cfg_options))
         try:
             cfg.merge_from_dict(args.cfg_options)
         except (KeyError, TypeError) as error:
@@ -74,15 +79,16 @@ def load_config(args: argparse.Namespace, needed: tuple[str, ...]) -> Config:
 
 
 def read_config(path: str) -> Config:
-    """Read a config file.
+    """Read a config file; of a pure Python config, types become names.
 
     Raises:
         UserError: no such file, or not a config.
     """
+    compat.apply()  # a pure Python config imports its toolbox
     if not Path(path).is_file():
         raise UserError(f'config {path} does not exist: give one such as configs/quickstart/classification.py')
     try:
-        return Config.fromfile(path)
+        return with_names(Config.fromfile(path), TOOLBOXES)
     except Exception as error:  # a config is a program: anything can happen in it
         raise UserError(f'config {path} cannot be read: {type(error).__name__}: {error}') from error
 
@@ -106,6 +112,7 @@ def import_toolbox(scope: str) -> None:
         UserError: it is not installed, or refuses the installed mmcv or mmengine, which all three assert.
     """
     compat.apply()
+    compat.allow_large_images()
     try:
         import_module(scope)
     except ModuleNotFoundError as error:
@@ -140,6 +147,13 @@ def log_notes(notes: list[str]) -> None:
     if is_main_process():
         for note in notes:
             print_log(note, logger='current', level=logging.WARNING)
+
+
+def warn_first(lines: list[str]) -> None:
+    """Print warnings before there is a process group or a log, from the first process that a launcher started."""
+    if all(os.environ.get(name, '0') == '0' for name in RANKS):
+        for line in lines:
+            print(f'warning: {line}', file=sys.stderr)
 
 
 def build_runner(cfg: Config) -> Any:

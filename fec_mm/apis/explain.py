@@ -4,6 +4,7 @@ from __future__ import annotations
 import difflib
 import json
 import linecache
+import os
 import re
 import traceback
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from pathlib import Path
 from pickle import UnpicklingError
 from types import FrameType
 
-from fec_mm.errors import UserError
+from fec_mm.errors import UserError, shown
 
 from .processes import explain_processes
 
@@ -48,8 +49,8 @@ def explain(error: BaseException) -> str | None:
     line = explain_processes(error, _message(error))
     if line is not None:
         return _one_line(line)
-    for about in (_unsafe_checkpoint, _unknown_type, _missing_package, _bad_json, _bad_path, _empty_dataset, _bad_image, _misfit,
-                  _missing_setting, _bad_setting):
+    for about in (_unsafe_checkpoint, _unknown_type, _missing_package, _bad_json, _gone_folder, _bad_path, _bad_encoding,
+                  _empty_dataset, _bad_image, _misfit, _missing_setting, _bad_setting):
         line = about(error)
         if line is not None:
             return _one_line(line)
@@ -57,7 +58,7 @@ def explain(error: BaseException) -> str | None:
 
 
 def _one_line(text: str, limit: int = 600) -> str:
-    text = ' '.join(text.split())
+    text = ' '.join(filter(None, map(str.strip, text.splitlines())))
     return text if len(text) <= limit else f'{text[:limit - 4]} ...'
 
 
@@ -144,16 +145,40 @@ def _bad_json(error: BaseException) -> str | None:
     return f'{path} {what}: write it again'
 
 
+def _gone_folder(error: BaseException) -> str | None:
+    """Of a file that a run wanted to write, the folder that was there when it began (mmengine/visualization/vis_backend.py)."""
+    if not isinstance(error, FileNotFoundError) or not isinstance(error.filename, str):
+        return None
+    owners = [frame.f_locals.get(name) for frame, _ in _frames(error) for name in ('runner', 'self')]
+    work_dirs = {Path(found) for owner in owners if isinstance(found := getattr(owner, 'work_dir', None), str)}
+    file = Path(error.filename)
+    gone = [folder for folder in file.parents if not folder.exists()]
+    if not gone or not any(work_dir in file.parents for work_dir in work_dirs):
+        return None
+    return (f'folder {shown(gone[-1])} is gone, removed or moved while the run wrote into it: '
+            'put it back, or give another --work-dir')
+
+
 def _bad_path(error: BaseException) -> str | None:
     if not isinstance(error, (FileNotFoundError, FileExistsError, NotADirectoryError, IsADirectoryError, PermissionError)):
         return None
     text = _message(error)
-    path = str(error.filename or '') or next(iter(re.findall(r"'([^']+)'", text)), '')
+    path = shown(os.fsdecode(error.filename)) if isinstance(error.filename, (str, bytes)) else \
+        next(iter(re.findall(r"'([^']+)'", text)), '')
     if not path:
         return f'{text}{data_hint(text)}'
     what = {'FileNotFoundError': 'does not exist', 'PermissionError': 'must not be read or written',
             'IsADirectoryError': 'is a folder, not a file'}.get(type(error).__name__, 'is a file, not a folder')
     return f'{path} {what}{data_hint(path) or ": correct the path"}'
+
+
+def _bad_encoding(error: BaseException) -> str | None:
+    """Python stands for the bytes of a name that are not UTF-8 by halves of surrogate pairs, which no file takes."""
+    if not isinstance(error, UnicodeEncodeError) or 'surrogates' not in error.reason:
+        return None
+    words = re.finditer(r"""[^\s'"]+""", error.object)
+    name = next((word[0] for word in words if word.end() > error.start), error.object[error.start:error.end])
+    return f'{shown(name)} is no UTF-8: rename the file or folder'
 
 
 def data_hint(path: str) -> str:
@@ -180,8 +205,8 @@ def _empty_dataset(error: BaseException) -> str | None:
 
 def _bad_image(error: BaseException) -> str | None:
     """mmcv/transforms/loading.py, `LoadImageFromFile`."""
-    match = re.match(r'failed to load image: (.+)', _message(error))
-    return f'{match[1]} is not a readable image: replace it' if match else None
+    match = re.match(r'failed to load image: (.+)', _message(error), re.DOTALL)
+    return f'{shown(match[1])} is not a readable image: replace it' if match else None
 
 
 def _misfit(error: BaseException) -> str | None:

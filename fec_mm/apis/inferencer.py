@@ -10,7 +10,7 @@ import numpy as np
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
-from fec_mm.errors import UserError
+from fec_mm.errors import UserError, shown
 
 from .images import readable
 from .models import get_config, get_model
@@ -107,12 +107,12 @@ def _images(item: Image) -> list[str | np.ndarray]:
     if path.is_dir():
         files = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
         if not files:
-            raise UserError(f'folder {path} has no image: give one with {", ".join(SUFFIXES)}')
+            raise UserError(f'folder {shown(path)} has no image: give one with {", ".join(SUFFIXES)}')
     elif path.is_file():
         files = [path]
     else:
-        raise UserError(f'image {path} does not exist: correct the path')
+        raise UserError(f'image {shown(path)} does not exist: correct the path')
     for file in files:
         if not readable(str(file)):
-            raise UserError(f'{file} is not a readable image: replace it')
+            raise UserError(f'{shown(file)} is not a readable image: replace it')
     return [str(file) for file in files]

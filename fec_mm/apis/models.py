@@ -14,7 +14,8 @@ from mmengine.fileio import load
 import fec_mm
 from fec_mm.errors import UserError
 
-from .config import check_scope, import_toolbox, read_config
+from .config import TOOLBOXES, check_scope, import_toolbox, read_config
+from .pure_python import with_names
 
 
 def project_folder() -> Path:
@@ -58,7 +59,7 @@ def get_config(model: str | PathLike[str] | Config) -> Config:
         UserError: no such name or file; it names the nearest.
     """
     if isinstance(model, Config):
-        return deepcopy(model)
+        return with_names(deepcopy(model), TOOLBOXES)
     if Path(model).suffix == '.py':
         return read_config(str(model))
     configs = _configs()

@@ -70,9 +70,12 @@ def _test(cfg: Config, args: argparse.Namespace, notes: list[str]) -> dict[str, 
     from fec_mm.engine import CheckDataHook, StrictLoadHook
 
     from .config import build_runner, log_notes
-    from .images import naming_bad_images
     from .outputs import add_dump, check_distinct, write_beside
+    from .unlabelled import expect_no_labels, is_unlabelled
     runner = build_runner(cfg)
+    if is_unlabelled(runner.test_loop.dataloader.dataset, cfg.default_scope):
+        wanted = args.show_dir or (args.out and args.out_item == 'pred')
+        notes = [*notes, expect_no_labels(runner, bool(wanted))]
     log_notes(notes)
     runner.register_hook(CheckDataHook())
     runner.register_hook(StrictLoadHook(args.checkpoint))
@@ -83,8 +86,7 @@ def _test(cfg: Config, args: argparse.Namespace, notes: list[str]) -> dict[str, 
     for option, folder in by_name.items():
         if folder:
             check_distinct(runner.test_loop.dataloader.dataset, f'{option} {folder}')
-    with naming_bad_images(runner):
-        metrics: dict[str, Any] = runner.test()
+    metrics: dict[str, Any] = runner.test()
     if beside and is_main_process():
         if args.out_item == 'metrics':
             import mmengine

@@ -57,7 +57,6 @@ def _train(cfg: Config, notes: list[str]) -> None:
     from fec_mm.engine import CheckDataHook, EpochLengthHook, StrictLoadHook
 
     from .config import build_runner, log_notes
-    from .images import naming_bad_images
     runner = build_runner(cfg)
     log_notes(notes)
     runner.register_hook(CheckDataHook())
@@ -66,8 +65,7 @@ def _train(cfg: Config, notes: list[str]) -> None:
         runner.register_hook(EpochLengthHook())
     elif cfg.get('load_from'):
         runner.register_hook(StrictLoadHook(cfg.load_from, partly=True))
-    with naming_bad_images(runner):
-        runner.train()
+    runner.train()
 
 
 def _check_lengths(cfg: Config) -> None:

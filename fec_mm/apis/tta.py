@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from importlib import import_module
 
 from mmengine.config import Config, ConfigDict
 
@@ -16,7 +17,7 @@ def use_tta(cfg: Config) -> None:
     """Wrap the model in `tta_model` and replace the test pipeline by `tta_pipeline`.
 
     Where the config has none, predictions of the image and of its mirror image are merged, as the tools of mmpretrain
-    and mmdet do.
+    and mmdet do. Of a detector with masks, those of the boxes that are kept are.
 
     Args:
         cfg: a full config of one of the three toolboxes, changed in place.
@@ -26,7 +27,11 @@ def use_tta(cfg: Config) -> None:
         dataset = dataset.dataset
     model: dict = cfg.get('tta_model') or MODELS[cfg.default_scope]
     dataset.pipeline = cfg.get('tta_pipeline') or _flips(dataset.pipeline)
-    cfg.model = ConfigDict(**deepcopy(model), module=cfg.model)
+    cfg.model = ConfigDict({**deepcopy(model), 'module': cfg.model})
+    if cfg.default_scope == 'mmdet':
+        import_module('fec_mm.models.mask_tta')  # replaces DetTTAModel, which refuses masks
+    if cfg.default_scope == 'mmpretrain':
+        cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), dict(type='fec_mm.ShownViewHook')]
 
 
 def _flips(pipeline: list[dict]) -> list[dict]:

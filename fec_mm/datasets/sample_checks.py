@@ -66,9 +66,12 @@ class CheckSample:
 def _top(path: str, labels: np.ndarray) -> int:
     """The highest label; of a file with more than 8 bits that of the file, as mmseg keeps the lower 8 alone."""
     if '://' not in path:
-        with Image.open(path) as file:
-            if file.mode not in ('1', 'L', 'P'):
-                return int(np.asarray(file).max())
+        try:
+            with Image.open(path) as file:
+                if file.mode not in ('1', 'L', 'P'):
+                    return int(np.asarray(file).max())
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+            pass  # not one of Pillow's formats, or too large for it: whatever read the labels read all of them
     return int(labels.max())
 
 

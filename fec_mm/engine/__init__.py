@@ -7,10 +7,11 @@ from .epoch_length_hook import EpochLengthHook
 from .exact_resume_hook import ExactResumeHook
 from .process_watch_hook import ProcessWatchHook
 from .safe_checkpoint_hook import SafeCheckpointHook
+from .shown_view_hook import ShownViewHook
 from .strict_load_hook import StrictLoadHook
 from .warmup_cosine_lr import WarmupCosineLR
 
 __all__ = [
     'ChannelsLastHook', 'CheckDataHook', 'ClusterProbeHook', 'DivergenceHook', 'EpochLengthHook', 'ExactResumeHook',
-    'ProcessWatchHook', 'SafeCheckpointHook', 'StrictLoadHook', 'WarmupCosineLR'
+    'ProcessWatchHook', 'SafeCheckpointHook', 'ShownViewHook', 'StrictLoadHook', 'WarmupCosineLR'
 ]

@@ -9,6 +9,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch import nn
 
+from fec_mm.datasets.named_samples import name_samples, restart_workers
 from fec_mm.datasets.sample_checks import check_samples
 from fec_mm.errors import UserError
 from fec_mm.registry import HOOKS
@@ -32,6 +33,7 @@ class CheckDataHook(Hook):
         """
         _check(runner.train_dataloader.dataset, runner.model)
         _check_classes(runner.train_dataloader.dataset, runner.model)
+        restart_workers(getattr(runner, 'train_loop', None))
 
     def before_val(self, runner: Runner) -> None:
         """Check the validation data; raises as `before_train`."""
@@ -41,6 +43,7 @@ class CheckDataHook(Hook):
         """Check the test data, which may have no annotations; raises as `before_train`."""
         for leaf in leaves(runner.test_dataloader.dataset):
             check_samples(leaf, _ignored(runner.model))
+            name_samples(leaf)
 
 
 def leaves(dataset: Any) -> Iterator[Any]:
@@ -58,6 +61,7 @@ def _check(dataset: Any, model: nn.Module) -> None:
         if len(leaf) == 0:
             raise UserError(f'{where} gives no sample: check the annotations, metainfo.classes, the image folder and filter_cfg')
         check_samples(leaf, _ignored(model))
+        name_samples(leaf)
         if not hasattr(leaf, 'get_data_info') or 'instances' not in leaf.get_data_info(0):
             continue
         if not any(leaf.get_data_info(i)['instances'] for i in range(len(leaf))):

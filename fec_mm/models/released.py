@@ -7,7 +7,7 @@ import pickle
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -28,6 +28,10 @@ RULES: list[tuple[str, str | Callable[[re.Match[str]], str]]] = [
     (r'norm(\d)\.', lambda m: f'norm{2 * int(m[1])}.'),
 ]
 
+# Where checkpoints have their weights, and the running averages of them.
+PLAIN = ('state_dict', 'model')
+EMA = ('state_dict_ema', 'model_ema')
+
 
 class Converted(NamedTuple):
     """A released checkpoint in our names."""
@@ -36,18 +40,50 @@ class Converted(NamedTuple):
     left_out: list[str]  # keys that belong to no backbone or classifier: those of a detector or segmenter
 
 
-def read_released(path: Path) -> dict[str, Tensor]:
-    """The state dict of an authors' checkpoint: plain, or under `state_dict` or `model`.
+class Weights(NamedTuple):
+    """A state dict of a checkpoint."""
+    state_dict: dict[str, Tensor]
+    key: str | None  # what it is under; None: the checkpoint is the state dict
+    others: list[str]  # the keys of averaged weights, which could have been taken; or of those that are not
+
+
+def read_released(path: Path, ema: bool = False) -> dict[str, Tensor]:
+    """The state dict of an authors' checkpoint; arguments and errors as of `read_weights`."""
+    return read_weights(path, ema).state_dict
+
+
+def read_weights(path: Path, ema: bool = False) -> Weights:
+    """The weights of an authors' checkpoint: a plain state dict, or one under `state_dict` or `model`.
 
     It is loaded weights-only; the training scripts' `argparse.Namespace`, which real ones carry, is the only class allowed.
 
+    Args:
+        path: The checkpoint.
+        ema: Whether to take the running average of the weights, which is under the same name and `_ema`.
+
     Raises:
-        ValueError: It is no checkpoint, or holds objects that could run code.
+        ValueError: It is no checkpoint, has no such weights, or holds objects that could run code.
     """
+    checkpoint = _load(path)
+    there = [key for key in (*PLAIN, *EMA) if isinstance(checkpoint, Mapping) and isinstance(checkpoint.get(key), Mapping)]
+    others = [key for key in there if (key in EMA) != ema]
+    key = next((key for key in there if key not in others), None)
+    if ema and key is None:
+        raise ValueError(f'has no averaged weights, under {" or ".join(EMA)}: leave --ema out')
+    if key is None and others:
+        raise ValueError(f'has averaged weights alone, under {others[0]}: give --ema')
+    state = checkpoint if key is None else checkpoint[key]
+    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise ValueError('has no state dict, neither plain nor under `state_dict` or `model`')
+    return Weights(dict(state), key, others)
+
+
+def _load(path: Path) -> Any:
+    """The content of a checkpoint; raises as `read_weights`."""
     allow = getattr(torch.serialization, 'safe_globals', lambda names: contextlib.nullcontext())
     try:
         with allow([argparse.Namespace]):
-            checkpoint = torch.load(path, map_location='cpu', weights_only=True)
+            return torch.load(path, map_location='cpu', weights_only=True)
     except pickle.UnpicklingError as error:
         unsafe = re.search(r'(?:GLOBAL|global) (\S+)', str(error))
         what = f'holds {unsafe[1]}, which could run code' if unsafe else 'is damaged or no PyTorch checkpoint'
@@ -56,12 +92,6 @@ def read_released(path: Path) -> dict[str, Tensor]:
         raise
     except (RuntimeError, EOFError, OSError) as error:
         raise ValueError('is damaged or no PyTorch checkpoint; download it again') from error
-    for key in ('state_dict', 'model'):
-        if isinstance(checkpoint, Mapping) and isinstance(checkpoint.get(key), Mapping):
-            checkpoint = checkpoint[key]
-    if not isinstance(checkpoint, Mapping) or not all(isinstance(value, Tensor) for value in checkpoint.values()):
-        raise ValueError('has no state dict, neither plain nor under `state_dict` or `model`')
-    return dict(checkpoint)
 
 
 def released_keys(backbone: ClusterBackbone) -> dict[str, str]:

@@ -28,7 +28,7 @@ def first_largest(score: Tensor) -> Tensor:
     Returns:
         G×e×N, int64.
     """
-    if score.device.type != 'cpu' or torch.compiler.is_compiling():
+    if score.device.type != 'cpu' or torch.compiler.is_compiling() or is_exporting():
         return score.max(2)[1]
     # On a CPU `max` takes one position at a time as soon as it has to say where. Max pooling in channels-last layout, with
     # positions for channels and centers for rows, takes many.

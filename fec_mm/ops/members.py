@@ -86,9 +86,9 @@ class Indexed:
         for h in range(0, heads, step):
             rows = self.rows[h:h + step]
             part = flat.expand(len(rows), -1, -1) if share is None else flat * share[h:h + step, :, None]
-            sums.index_add_(0, rows.flatten(), part.reshape(-1, x.shape[2]))
+            sums = _add_rows(sums, rows.flatten(), part.reshape(-1, x.shape[2]))
         ones = x.new_ones(self.rows.numel()) if share is None else share.flatten()
-        counts = x.new_zeros(heads * G * M).index_add_(0, self.rows.flatten(), ones)
+        counts = _add_rows(x.new_zeros(heads * G * M), self.rows.flatten(), ones)
         return sums.view(heads, G, M, -1).transpose(0, 1), counts.view(heads, G, M).transpose(0, 1)
 
     def dispatch(self, table: Tensor, weight: Tensor) -> Tensor:
@@ -96,3 +96,10 @@ class Indexed:
         y = F.embedding_bag(self.rows.t(), table.transpose(0, 1).flatten(0, 2), mode='sum',
                             per_sample_weights=weight.flatten(0, 1).to(table.dtype))
         return y.unflatten(0, weight.shape[:2])
+
+
+def _add_rows(table: Tensor, row: Tensor, values: Tensor) -> Tensor:
+    """table[row[n]] + Σ values[n], in place where that can be."""
+    if torch.jit.is_tracing():  # the exporter to ONNX that builds on it takes the last of several values of a row instead
+        return table.scatter_add(0, row.view(-1, *[1] * (values.dim() - 1)).expand_as(values), values)
+    return table.index_add_(0, row, values)

@@ -15,17 +15,25 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import _get_current_dispatch_mode
 
 # Of torch 2.7 and newer.
-is_exporting = getattr(torch.compiler, 'is_exporting', lambda: False)
+_torch_exports = getattr(torch.compiler, 'is_exporting', lambda: False)
 # Of torch 2.2 and newer.
 _known = getattr(torch.fx.experimental.symbolic_shapes, 'statically_known_true', bool)
+
+
+def is_exporting() -> bool:
+    """Whether the operators are written down for another program, which knows plain ones alone: by `torch.export` or by
+    `torch.jit.trace`, which the older exporter to ONNX uses.
+    """
+    return _torch_exports() or torch.jit.is_tracing()
 
 
 def surely(condition: bool | Tensor) -> bool:
     """Whether a condition on sizes holds; where a size is symbolic (compiling, exporting), whether it holds for all of them.
 
-    A branch on it does not tie a graph to the sizes it was traced with. `torch.jit.trace` has tensors for sizes.
+    A branch on it does not tie a graph to the sizes it was traced with. `torch.jit.trace` has tensors for sizes, of which nothing
+    is sure.
     """
-    return bool(condition) if isinstance(condition, Tensor) else _known(condition)
+    return not isinstance(condition, Tensor) and _known(condition)
 
 
 def ceil_div(a: int, b: int) -> int:

@@ -17,6 +17,8 @@ import cv2
 import numpy as np
 import torch
 
+from fec_mm.errors import shown
+
 from .look import Look
 
 MAX_GROUPS = 12
@@ -35,7 +37,7 @@ def explorer_page(looks: Sequence[Look], title: str, classes: Sequence[str] | No
              for name in ('page.html', 'style.css', 'maps.js', 'view.js', 'controls.js')}
     # In JSON, `<` occurs in strings alone: escaped there, no name can end the script element.
     data = json.dumps([explorer_entry(look, classes) for look in looks], separators=(',', ':')).replace('<', '\\u003c')
-    filling = {'title': html.escape(title), 'data': data, **{name.split('.')[0]: text for name, text in parts.items()}}
+    filling = {'title': html.escape(shown(title)), 'data': data, **{name.split('.')[0]: text for name, text in parts.items()}}
     return re.sub(r'\{\{(\w+)\}\}', lambda match: filling[match[1]], parts['page.html'])
 
 
@@ -46,7 +48,7 @@ def explorer_entry(look: Look, classes: Sequence[str] | None = None) -> dict[str
     ok, png = cv2.imencode('.png', look.image[..., ::-1])
     assert ok
     return dict(
-        name=look.name, width=width, height=height, png=base64.b64encode(png.tobytes()).decode(),
+        name=shown(look.name), width=width, height=height, png=base64.b64encode(png.tobytes()).decode(),
         stem=list((pools or list(encodes.values()))[0].shape[2:]),
         pools=[_pack(ids[0, 0].cpu().numpy()) for ids in pools],
         last=list(look.features.shape[2:]),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fec_mm.errors import shown
 from fec_mm.optional import optional
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def cluster_figure(image: np.ndarray, maps: Mapping[str, np.ndarray], title: str
         _show(upper, enlarge(mean_colours(image, labels)), f'{name}: {len(np.unique(labels))}')
         _show(lower, outlines(large, enlarge(labels)))
     if title:
-        figure.suptitle(title, parse_math=False)
+        figure.suptitle(shown(title), parse_math=False)
     return figure
 
 

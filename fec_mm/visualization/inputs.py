@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from mmengine.config import Config
@@ -14,7 +13,8 @@ from mmengine.dataset import Compose
 from mmengine.registry import init_default_scope
 from torch import Tensor, nn
 
-from fec_mm.errors import UserError
+from fec_mm.datasets.named_samples import about_an_image
+from fec_mm.errors import UserError, shown
 
 
 class UnreadableImage(UserError):
@@ -52,16 +52,16 @@ class TestPipeline:
         try:
             packed: dict[str, Any] = self.transform(dict(img_path=path, img_id=0))
         except FileNotFoundError as error:
-            raise UnreadableImage(f'image {path} does not exist: correct the path') from error
-        except (OSError, ValueError, AssertionError, cv2.error) as error:
-            # mmcv's LoadImageFromFile asserts that OpenCV could decode the file; other assertions are not about it.
-            if isinstance(error, AssertionError) and 'failed to load image' not in str(error):
+            raise UnreadableImage(f'image {shown(path)} does not exist: correct the path') from error
+        except Exception as error:
+            line = about_an_image(error)
+            if line is None:
                 raise
-            raise UnreadableImage(f'{path} is not a readable image: replace it') from error
+            raise UnreadableImage(line) from error
         inputs = packed['inputs']
         preprocess: Any = model.data_preprocessor
         batch = preprocess(dict(inputs=[inputs], data_samples=[packed['data_samples']]), False)['inputs']
         if inputs.dtype != torch.uint8 or len(inputs) != 3:
-            raise UserError(f'{path}: the test pipeline yields {inputs.dtype} with {len(inputs)} channels, which is no picture: '
-                            'normalise in data_preprocessor, and load in colour')
+            raise UserError(f'{shown(path)}: the test pipeline yields {inputs.dtype} with {len(inputs)} channels, which is no '
+                            'picture: normalise in data_preprocessor, and load in colour')
         return inputs.numpy()[::-1].transpose(1, 2, 0).copy(), batch  # all three toolboxes load BGR

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from fec_mm.clusters import Assignments, cluster_levels, layer_labels, merge_clusters, record_assignments
+from fec_mm.errors import shown
 
 from .inputs import TestPipeline
 
@@ -21,7 +22,7 @@ class Look:
     """A picture and what a model assigned in it.
 
     Attributes:
-        name: of the file.
+        name: of the file, as `fec_mm.errors.shown` gives it.
         image: the picture, H'×W'×3.
         record: the assignments, of one image.
         features: the backbone's last output.
@@ -66,7 +67,7 @@ def look_at(path: str, model: Any, pipeline: TestPipeline) -> Look:
     image, batch = pipeline(path, model)
     with record_assignments(model.backbone) as record:
         outputs = model.backbone(batch)
-    look = Look(path.replace('\\', '/').rsplit('/', 1)[-1], image, record, outputs[-1])
+    look = Look(shown(path.replace('\\', '/').rsplit('/', 1)[-1]), image, record, outputs[-1])
     parts = logit_shares(model, outputs[-1])
     if parts is not None:
         shares, bias = parts

@@ -136,7 +136,8 @@ def command(name: str, place: Place, argv: tuple[str, ...]) -> Callable[[], obje
         'probe': lambda: probe.main([config, checkpoint, *work, '--out-dir', out, *more]),
         'infer': infer,
         'visualize': lambda: tool('visualization/visualize_clusters.py').main(
-            [config, str(place.image), '--checkpoint', checkpoint, *(more or ['--out-dir', out, '--html'])]),
+            [config, str(place.given.get('input', place.image)), '--checkpoint', checkpoint,
+             *(more or ['--out-dir', out, '--html'])]),
         'eval_cluster_maps': lambda: tool('analysis_tools/eval_cluster_maps.py').main(
             [config, '--checkpoint', checkpoint, '--out-dir', out, *more]),
         'convert': lambda: tool('model_converters/convert_released.py').main(more or [checkpoint, f'{place.folder}/result.pkl']),

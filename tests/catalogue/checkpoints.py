@@ -64,6 +64,11 @@ def other_toolbox(state: dict) -> None:
         state[f'decode_{key}'] = state.pop(key)
 
 
+def wrapped(state: dict) -> None:
+    for key in list(state):
+        state[f'module.{key}'] = state.pop(key)
+
+
 def more_classes(state: dict) -> None:
     state.update({'head.fc.weight': torch.zeros(5, 20), 'head.fc.bias': torch.zeros(5)})
 
@@ -127,6 +132,10 @@ CASES = [
     Case('An `init_cfg` with a wrong prefix', "The backbone's keys start otherwise.", "Give the prefix of the backbone's keys.",
          "checkpoint … does not initialise this FEC: no key starts with 'neck.': give prefix='backbone.'",
          damage=with_state(lambda state: None), config=LOAD['init_cfg'].replace("='backbone.'", "='neck.'")),
+    Case('An `init_cfg` of a model that was wrapped', "Every key starts with `module.`, as DistributedDataParallel has them.",
+         "Give `prefix='module.backbone.'`.",
+         "checkpoint … does not initialise this FEC: no key starts with 'backbone.': its keys start with module; correct the "
+         'prefix, or leave it out', damage=with_state(wrapped), config=LOAD['init_cfg']),
     Case("An authors' checkpoint without a backbone", 'A file of another project.',
          'Give a checkpoint of FEC or Context Cluster.',
          '…: has no key of a released FEC or Context Cluster model, such as patch_embed.proj.weight', tools=('convert', ),

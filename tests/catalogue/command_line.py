@@ -116,8 +116,27 @@ CASES = [
          'into a config', argv=('--cfg-options', "custom_hooks=[dict(type='EMAHook',momentum=0.1)]"), code=2),
     Case('An override of what there is not', 'An index beyond a list.', 'Correct the key.', '--cfg-options do not fit …: …',
          argv=('--cfg-options', 'param_scheduler.7.type=Adam')),
+    Case('An override that nothing reads', 'A misspelt key, or a variable that the config is composed with, such as `data_root`.',
+         handled='A warning names the nearest key that something reads: `train_cfg.max_epochs` for `max_epochs`.',
+         argv=('--cfg-options', 'max_epochs=7')),
+    Case('Images without labels to test', 'A test set whose annotations are not given out.',
+         'Give `--out FILE`, which writes the predictions, or `--show-dir`; or correct the annotations.',
+         '…0.png and the other test images have no labels, and nothing can be measured: give --out for the predictions, or '
+         'correct the annotations of test_dataloader', tools=('test', ),
+         config="test_dataloader['dataset']['with_label'] = False\n"),
+    Case('Images without labels, and predictions asked for', 'A test set whose annotations are not given out.',
+         handled='The predictions are written, and nothing is measured.', tools=('test', ),
+         argv=('--out', '{folder}/new.pkl'), config="test_dataloader['dataset']['with_label'] = False\n",
+         check=lambda place: _written(place.folder / 'new.pkl')),
+    Case('Averaged weights that a checkpoint does not have', '`--ema` with a checkpoint of another training.', 'Leave it out.',
+         '…released.pth: has no averaged weights, under state_dict_ema or model_ema: leave --ema out', tools=('convert', ),
+         damage=released, argv=('{folder}/released.pth', '{folder}/x.pth', '--ema')),
     Case('Mixed precision without a GPU', '`--amp` on a laptop.', 'Leave it out.',
          '--amp needs an accelerator and there is none: leave it out, training is in float32', argv=('--amp', )),
     Case('A head to draw that there is not', 'Stages, blocks and heads count from 0.', 'Choose one that is named.',
          '--heads 9.0:0: the model has …', tools=('visualize', ), argv=('--out-dir', '{folder}/out', '--heads', '9.0:0')),
 ]
+
+
+def _written(path: Path) -> None:
+    assert path.stat().st_size > 0

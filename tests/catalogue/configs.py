@@ -75,8 +75,8 @@ CASES = [
          'FEC: centers_per_side=[2, 2, 0, 1] must be whole numbers of at least 1 (correct the config)',
          config="model['backbone']['centers_per_side'] = (2, 2, 0, 1)\n"),
     Case('An image size of 0', 'A division that came to 0.', CORRECT,
-         '…left/0.png, the most elongated image, has 64×64 pixels, and resizing leaves none: leave it out, or correct scale '
-         'and keep_ratio in the config', config="train_pipeline[1]['scale'] = 0\n"),
+         '…0.png has 64×64 pixels, and resizing leaves none: leave it out, or correct scale and keep_ratio in the config',
+         config="train_pipeline[1]['scale'] = 0\n"),
     Case('Images below 32 pixels', 'Four stages halve a map of at least 32 pixels.', 'Resize to 32 or more.',
          'ImageClassifier.backbone (FEC): takes images of at least 32×32 pixels, got 16×16: resize or pad them: that is '
          'what Resize and pad_size_divisor of the config leave of them', config="train_pipeline[1]['scale'] = 16\n"),

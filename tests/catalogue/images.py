@@ -1,6 +1,7 @@
 """Images: damaged ones, and those of another kind than one expects."""
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from io import BytesIO
 
@@ -48,6 +49,16 @@ def called_jpg(place: Place) -> None:
     (place.image.parent / '0.jpg').write_text('<html>404 not found</html>')
 
 
+def renamed(name: bytes, data: Callable[[], bytes]) -> Callable[[Place], object]:
+    """Give the damaged image another name and content."""
+    def damage(place: Place) -> None:
+        place.image.unlink()
+        path = place.image.parent / os.fsdecode(name)
+        path.write_bytes(data())
+        place.given.update(input=path)
+    return damage
+
+
 def same_as(expected: Callable[[], np.ndarray], tolerance: float = 0) -> Callable[[Place], object]:
     """That the image is loaded as these pixels."""
     def check(place: Place) -> None:
@@ -86,6 +97,11 @@ CASES = [
          '…0.jpg is not a readable image: replace it', damage=called_jpg),
     Case('An unreadable image to visualize', 'One of many is damaged.', COPY + ' The pictures of the others are there.',
          '1 of 1 images could not be read: …0.png', damage=cut('JPEG'), tools=('visualize', )),
+    Case('An unreadable image with a line break in its name', 'A name made of text that was copied.', COPY,
+         r'…left/a\nb  c.png is not a readable image: replace it', damage=renamed(b'a\nb  c.png', lambda: b''), tools=LOADERS),
+    Case('A name that is no UTF-8', 'The file was unpacked from an archive of another system.',
+         handled=r'Such bytes are shown as `\xe9` in pictures, pages and messages.',
+         damage=renamed(b'caf\xe9.png', lambda: encoded(picture())), tools=('visualize', 'train', 'test', 'infer')),
     Case('A grey image', 'Data sets of photographs have some; ImageNet does.',
          handled='Its channel is repeated for red, green and blue.', damage=content(lambda: encoded(picture().convert('L'))),
          tools=EVERYWHERE, check=same_as(lambda: bgr(picture().convert('L')))),
@@ -123,8 +139,8 @@ CASES = [
     Case('An image of 20000×10 that keeps its ratio',
          'Scaled to the longer side, less than a pixel is left of the shorter one.',
          'Leave the image out, or cut it into tiles.',
-         '…left/0.png, the most elongated image, has 20000×10 pixels, and resizing leaves none: leave it out, or correct '
-         'scale and keep_ratio in the config', damage=content(lambda: encoded(Image.new('RGB', (20_000, 10)))),
+         '…left/0.png has 20000×10 pixels, and resizing leaves none: leave it out, or correct scale and keep_ratio in the '
+         'config', damage=content(lambda: encoded(Image.new('RGB', (20_000, 10)))),
          config=KEPT_RATIO),
     Case('An array with NaN', 'A missing value, or a division by zero before.', 'Replace it: `numpy.nan_to_num`.',
          'an array of shape (64, 64, 3) has values that are not finite: clean it first', tools=('infer', ),

@@ -118,3 +118,32 @@ def test_command_line_errors_leave_nothing(tmp_path: Path) -> None:
         assert result.returncode == 1
         assert result.stderr.startswith('error: ') and src in result.stderr and result.stderr.count('\n') == 1
     assert sorted(p.name for p in tmp_path.iterdir()) == ['text.pth']
+
+
+@pytest.mark.parametrize(('keys', 'options', 'taken', 'says'), [
+    (('state_dict', 'state_dict_ema'), (), 'state_dict',
+     'the weights are those under state_dict; not taken: state_dict_ema (with --ema)'),
+    (('state_dict', 'state_dict_ema'), ('--ema', ), 'state_dict_ema',
+     'the weights are those under state_dict_ema; not taken: state_dict (without --ema)'),
+    (('model', 'model_ema'), ('--ema', ), 'model_ema', 'not taken: model (without --ema)'),
+    (('state_dict', ), ('--ema', ), None, 'has no averaged weights, under state_dict_ema or model_ema: leave --ema out'),
+    ((), ('--ema', ), None, 'has no averaged weights, under state_dict_ema or model_ema: leave --ema out'),
+    (('model_ema', ), (), None, 'has averaged weights alone, under model_ema: give --ema'),
+])
+def test_averaged_weights(classifier: dict, tmp_path: Path, keys: tuple[str, ...], options: tuple[str, ...], taken: str | None,
+                          says: str) -> None:
+    content = {key: {name: value + 1 if key.endswith('_ema') else value for name, value in classifier.items()} for key in keys}
+    torch.save(content or classifier, tmp_path / 'src.pth')
+    result = run(tmp_path / 'src.pth', tmp_path / 'dst.pth', *options)
+    if taken is None:
+        assert (result.returncode, result.stderr.count('\n')) == (1, 1)
+        assert says in result.stderr and not (tmp_path / 'dst.pth').exists()
+        return
+    assert result.returncode == 0 and says in result.stdout, result.stderr
+    head = torch.load(tmp_path / 'dst.pth', weights_only=True)['state_dict']['head.fc.bias']
+    assert torch.equal(head, content[taken]['head.bias'])
+
+
+def test_nothing_is_said_of_a_single_state_dict(classifier: dict, tmp_path: Path) -> None:
+    torch.save({'state_dict': classifier}, tmp_path / 'src.pth')
+    assert 'not taken' not in run(tmp_path / 'src.pth', tmp_path / 'dst.pth').stdout

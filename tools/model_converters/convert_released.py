@@ -1,9 +1,10 @@
 """Convert a checkpoint of the authors of FEC or Context Cluster.
 
-    python tools/model_converters/convert_released.py SRC DST
+    python tools/model_converters/convert_released.py SRC DST [--ema]
 
 SRC is a classifier, a dense backbone, or a whole detector or segmenter, of which the backbone is taken. DST loads strictly into a
 classifier of this project, and with `init_cfg=dict(type='Pretrained', checkpoint=DST, prefix='backbone.')` into a backbone.
+Some checkpoints have the weights and a running average of them: the weights are taken, or with `--ema` the average.
 """
 from __future__ import annotations
 
@@ -17,20 +18,22 @@ import torch
 
 from fec_mm.apis.cli import run_cli
 from fec_mm.errors import UserError
-from fec_mm.models.released import convert, read_released
+from fec_mm.models.released import convert, read_weights
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Convert a checkpoint of the authors of FEC or Context Cluster')
     parser.add_argument('src', type=Path, help="the authors' checkpoint")
     parser.add_argument('dst', type=Path, help='the file to write')
+    parser.add_argument('--ema', action='store_true', help='take the averaged weights, state_dict_ema or model_ema')
     return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     try:
-        converted = convert(read_released(args.src))
+        weights = read_weights(args.src, args.ema)
+        converted = convert(weights.state_dict)
     except ValueError as error:
         raise UserError(f'{args.src}: {error}') from error
     beside = args.dst.with_name(args.dst.name + '.part')
@@ -45,6 +48,9 @@ def main(argv: Sequence[str] | None = None) -> None:
             beside.unlink(missing_ok=True)
     head = 'with' if 'head.fc.weight' in converted.state_dict else 'without'
     print(f'{converted.model}, {len(converted.state_dict)} tensors, {head} classifier head -> {args.dst}')
+    if weights.others:
+        option = 'without --ema' if args.ema else 'with --ema'
+        print(f'the weights are those under {weights.key}; not taken: {", ".join(weights.others)} ({option})')
     if converted.left_out:
         print(f'{len(converted.left_out)} tensors outside the backbone were left out: {", ".join(converted.left_out)}')
 

@@ -24,7 +24,7 @@ from fec_mm.apis.cli import run_cli
 from fec_mm.apis.config import CfgOptions, load_config
 from fec_mm.apis.models import seeded_model
 from fec_mm.apis.outputs import write_beside
-from fec_mm.errors import UserError
+from fec_mm.errors import UserError, shown
 from fec_mm.visualization import cluster_figure
 from fec_mm.visualization.explorer import explorer_page
 from fec_mm.visualization.inputs import TestPipeline, UnreadableImage
@@ -153,10 +153,10 @@ def main(argv: Sequence[str] | None = None) -> None:
             looks.append(look)
     if looks:
         write_page(looks, args, model.dataset_meta.get('classes'))
-        print(f'page: {args.out_dir / PAGE}')
-    print(f'{drawn} pictures in {args.out_dir}')
+        print(f'page: {shown(args.out_dir / PAGE)}')
+    print(f'{drawn} pictures in {shown(args.out_dir)}')
     if unreadable:
-        raise UserError(f'{len(unreadable)} of {len(pictures)} images could not be read: {", ".join(map(str, unreadable))}')
+        raise UserError(f'{len(unreadable)} of {len(pictures)} images could not be read: {", ".join(map(shown, unreadable))}')
 
 
 if __name__ == '__main__':

@@ -1,4 +1,6 @@
 # What every task runs with.
+# For programs that read a checkpoint before they build the model, such as the toolboxes' inferencers: it lets them.
+custom_imports = dict(imports=['fec_mm.registry'], allow_failed_imports=False)
 default_hooks = dict(
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=50),

@@ -102,6 +102,30 @@ class ClusterBackbone(BaseModule):
             check_pretrained(self, self.init_cfg, self._may_differ)
         super().init_weights()
 
+    def get_layer_depth(self, param_name: str, prefix: str = '') -> tuple[int, int]:
+        """How deep a parameter is, as mmpretrain's `LearningRateDecayOptimWrapperConstructor` asks.
+
+        The stem is at depth 0 and the blocks count from 1. What halves the map before a stage is as deep as the stage's first
+        block; the norms of the outputs, and whatever is outside of the backbone, are deepest, as the head is.
+
+        Args:
+            param_name: The parameter's name.
+            prefix: The backbone's in it, such as `backbone.`.
+
+        Returns:
+            The depth, and the number of depths: that of the blocks and 2.
+        """
+        depths = [len(list(stage.children())) for stage in self.stages]
+        total = sum(depths) + 2
+        match = re.match(r'(stem|stages|downsamples)\.(?:(\d+)\.(\d+)?)?', param_name.removeprefix(prefix))
+        if match is None or not param_name.startswith(prefix):
+            return total - 1, total
+        if match[1] == 'stem':
+            return 0, total
+        if match[1] == 'downsamples':
+            return sum(depths[:int(match[2]) + 1]) + 1, total
+        return sum(depths[:int(match[2])]) + int(match[3]) + 1, total
+
     def _may_differ(self, key: str) -> bool:
         match = re.match(r'(norm|stages\.|downsamples\.)(\d+)\.', key)
         built = {'norm': 0, 'stages.': len(self.stages), 'downsamples.': len(self.downsamples)}

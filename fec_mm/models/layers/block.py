@@ -7,6 +7,7 @@ from mmcv.cnn.bricks import DropPath
 from torch import Tensor, nn
 
 from fec_mm.ops.linear import autocasting, linear
+from fec_mm.ops.regions import is_exporting
 
 from .cluster_encode import ClusterEncode
 from .norm import GroupNorm
@@ -80,7 +81,7 @@ class ClusterBlock(nn.Module):
         self.drop_path = DropPath(drop_path) if drop_path else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        alone = not (self.training or torch.is_grad_enabled() or torch.compiler.is_compiling())
+        alone = not (self.training or torch.is_grad_enabled() or torch.compiler.is_compiling() or is_exporting())
         if x.device.type == 'cpu' and alone and foldable(self.layer_scale1):
             # In place: fresh memory costs more than the sums.
             x = self.mixer(self.norm1(x), self.layer_scale1).add_(x).contiguous()
