@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import nn
 
+from fec_mm.device.recordings import telling_weights
 from fec_mm.models import FEC, ContextCluster
 from fec_mm.models.backbones.cluster_backbone import ClusterBackbone
 
-from .reference import telling_weights
 from .test_backbones import TINY
 from .test_compile import Necks
 
