@@ -10,6 +10,7 @@ from typing import Any
 from mmengine.config import Config, DictAction
 
 from fec_mm import compat
+from fec_mm.datasets.settings import prepare_datasets
 from fec_mm.errors import UserError
 
 from .processes import check_launcher
@@ -69,6 +70,7 @@ def load_config(args: argparse.Namespace, needed: tuple[str, ...]) -> Config:
     elif not cfg.get('work_dir'):
         cfg.work_dir = str(Path('work_dirs') / Path(args.config).stem)
     import_toolbox(scope)
+    prepare_datasets(cfg)
     return cfg
 
 

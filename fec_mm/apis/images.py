@@ -10,7 +10,7 @@ from typing import Any
 from mmengine.logging import print_log
 from PIL import Image
 
-from fec_mm.engine.check_data_hook import leaves
+from fec_mm.datasets.leaves import leaves
 from fec_mm.errors import UserError
 
 

@@ -10,6 +10,8 @@ import numpy as np
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
+from fec_mm.datasets.hidden import is_hidden
+from fec_mm.datasets.image_suffixes import image_suffixes
 from fec_mm.errors import UserError
 
 from .images import readable
@@ -17,7 +19,6 @@ from .models import get_config, get_model
 from .outputs import PAINTERS
 
 SCOPES = {'classification': 'mmpretrain', 'detection': 'mmdet', 'segmentation': 'mmseg'}
-SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.pgm', '.png', '.ppm', '.tif', '.tiff', '.webp')
 Image = Union[str, PathLike, np.ndarray]
 
 
@@ -105,9 +106,9 @@ def _images(item: Image) -> list[str | np.ndarray]:
         return [item]
     path = Path(item)
     if path.is_dir():
-        files = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
+        files = sorted(file for file in path.iterdir() if file.suffix.lower() in image_suffixes() and not is_hidden(file.name))
         if not files:
-            raise UserError(f'folder {path} has no image: give one with {", ".join(SUFFIXES)}')
+            raise UserError(f'folder {path} has no image: give one with {", ".join(image_suffixes())}')
     elif path.is_file():
         files = [path]
     else:

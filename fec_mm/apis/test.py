@@ -71,10 +71,13 @@ def _test(cfg: Config, args: argparse.Namespace, notes: list[str]) -> dict[str, 
     from .config import build_runner, log_notes
     from .images import naming_bad_images
     from .outputs import add_dump, check_distinct, write_beside
+    from .painting import paint_any_image
     runner = build_runner(cfg)
     log_notes(notes)
     runner.register_hook(CheckDataHook())
     runner.register_hook(StrictLoadHook(args.checkpoint))
+    if args.show_dir:
+        paint_any_image(runner)
     beside = write_beside(args.out) if args.out else None
     if beside and args.out_item == 'pred' and cfg.default_scope != 'mmseg':
         add_dump(runner, cfg.default_scope, str(beside))
