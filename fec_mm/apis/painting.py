@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from io import BytesIO
 from typing import Any
 from unittest.mock import patch
 
@@ -11,6 +12,16 @@ from mmengine.logging import print_log
 from torch import Tensor
 
 from .outputs import PAINTERS
+
+
+def forget_training(cfg: Any) -> None:
+    """Take the training out of a config that is to test.
+
+    mmseg's visualization hook asks the runner for its iteration, for which mmengine builds the training loop
+    (mmengine/runner/runner.py, `iter`): the training data would have to be there.
+    """
+    for key in ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler'):
+        cfg.pop(key, None)
 
 
 def paint_any_image(runner: Any) -> None:
@@ -30,12 +41,8 @@ def _painter(paint: Callable[..., None]) -> Callable[..., None]:
 
     def picture(content: bytes, *args: Any, **kwargs: Any) -> np.ndarray:
         """As `mmcv.imfrombytes`, which decodes no more than four bands."""
-        import cv2
-        try:
-            found: np.ndarray | None = decode(content, *args, **kwargs)
-        except cv2.error:  # of a colour conversion of nothing
-            found = None
-        return three_bands(decode(content, flag='unchanged', backend='tifffile')) if found is None else found
+        image = _many_bands(content)
+        return decode(content, *args, **kwargs) if image is None else three_bands(image)
 
     def after_test_iter(runner: Any, batch_idx: int, data_batch: Any = None, outputs: Sequence[Any] | None = None) -> None:
         for i, output in enumerate(outputs or ()):
@@ -48,6 +55,19 @@ def _painter(paint: Callable[..., None]) -> Callable[..., None]:
                 print_log(f"{output.get('img_path')} cannot be painted ({what})", 'current', logging.WARNING)
 
     return after_test_iter
+
+
+def _many_bands(content: bytes) -> np.ndarray | None:
+    """A TIFF of more than four bands, H×W×C; None for what OpenCV decodes."""
+    if content[:4] not in (b'II*\0', b'MM\0*'):
+        return None
+    from tifffile import TiffFile
+    with TiffFile(BytesIO(content)) as file:
+        page: Any = file.pages[0]
+        if page.samplesperpixel <= 4:
+            return None
+        image: np.ndarray = page.asarray()
+        return np.moveaxis(image, 0, -1) if page.planarconfig == 2 else image  # 2: band by band
 
 
 def three_bands(image: np.ndarray) -> np.ndarray:

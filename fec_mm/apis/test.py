@@ -45,6 +45,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     from .checkpoints import check_checkpoint
     from .config import load_config, set_loader_defaults
     from .outputs import check_out, save_label_maps, show
+    from .painting import forget_training
     from .tta import use_tta
     cfg = load_config(args, needed=('model', 'test_dataloader', 'test_cfg', 'test_evaluator'))
     check_out(args.out, args.out_item, cfg.default_scope)
@@ -52,6 +53,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     cfg.load_from, cfg.resume = args.checkpoint, False
     if args.show_dir:
         show(cfg, args.show_dir)
+        forget_training(cfg)
     if args.tta:
         use_tta(cfg)
     if args.out and args.out_item == 'pred' and cfg.default_scope == 'mmseg':

@@ -32,7 +32,7 @@ def notebook(place: Place) -> None:
 
 def same_classes(place: Place) -> None:
     """Those of the training, in what it wrote; no warning says otherwise."""
-    assert 'val_dataloader' not in place.log()
+    assert 'of val_dataloader' not in place.log()
     for path in place.folder.glob('work/epoch_1.pth'):
         assert torch.load(path, weights_only=True)['meta']['dataset_meta']['classes'] == ('left', 'right')
 
@@ -96,17 +96,16 @@ def formats(place: Place) -> None:
 def bands(place: Place) -> None:
     """Every image with six bands."""
     import tifffile
-    for path in sorted(place.data.glob('images/*.png')):
+    for path in sorted([*place.data.glob('images/*.png'), *place.data.glob('classes/*/*.png')]):
         image = np.asarray(Image.open(path))
         tifffile.imwrite(path.with_suffix('.tif'), np.concatenate([image, image], -1), photometric='rgb')
         path.unlink()
 
 
 SIX = """
-model['data_preprocessor'].update(mean=[127.] * 6, std=[127.] * 6)
+model['data_preprocessor'].update(mean=None, std=None)
 model['backbone']['in_channels'] = 6
 test_pipeline[0].update(imdecode_backend='tifffile', color_type='unchanged')
-test_dataloader['dataset']['img_suffix'] = '.tif'
 """
 
 
@@ -121,9 +120,14 @@ def six_bands(place: Place) -> None:
     torch.save(content, place.given['checkpoint'])
 
 
+def six_boxes(place: Place) -> None:
+    six_bands(place)
+    place.boxes(lambda content: [image.update(file_name=f'{image["id"]}.tif') for image in content['images']])
+
+
 def painted(place: Place) -> None:
-    pictures = sorted(place.folder.glob('out/**/*.png'))
-    assert len(pictures) == 4
+    pictures = sorted(path for path in place.folder.glob('out/**/*') if path.suffix in ('.png', '.tif'))
+    assert len(pictures) == 4, place.log()
     assert len({Image.open(path).size for path in pictures}) == 1
 
 
@@ -200,7 +204,13 @@ CASES = [
          damage=lambda place: shutil.copy(place.image, place.data / 'images/9.jpg'),
          check=logged('data/images: 1 images, such as 9.jpg, do not end in .png and are passed over')),
     Case('Painting on an image of six bands', 'Satellites have more than three.',
-         handled='The first three bands are painted on.', scope='mmseg', damage=six_bands, config=SIX, tools=('test', ),
+         handled='The first three bands are painted on.', scope='mmseg', damage=six_bands, tools=('test', ),
+         config=SIX + "test_dataloader['dataset']['img_suffix'] = '.tif'\n", argv=('--show-dir', '{folder}/out'), check=painted),
+    Case('Painting on a classified image of six bands', 'Satellites have more than three.',
+         handled='The first three bands are painted on.', damage=six_bands, tools=('test', ), config=SIX,
+         argv=('--show-dir', '{folder}/out'), check=painted),
+    Case('Painting boxes on an image of six bands', 'Satellites have more than three.',
+         handled='The first three bands are painted on.', scope='mmdet', damage=six_boxes, tools=('test', ), config=SIX,
          argv=('--show-dir', '{folder}/out'), check=painted),
     Case('`reduce_zero_label` in the pipeline and not in the data set', "ADE20K's pipeline, with label maps of one's own.",
          'Leave it out of the pipeline, unless 0 is to be ignored. (With `True` in the data set all classes move down by one: '
