@@ -26,8 +26,10 @@ def image_suffixes() -> tuple[str, ...]:
 
 def passed_over(leaf: Any) -> str | None:
     """A line on images beside those of a data set of mmseg, which takes one suffix alone; None where there are none."""
-    folder = (getattr(leaf, 'data_prefix', None) or {}).get('img_path')
-    if not hasattr(leaf, 'img_suffix') or getattr(leaf, 'ann_file', '') or not folder or not Path(folder).is_dir():
+    if not hasattr(leaf, 'img_suffix') or not hasattr(leaf, 'seg_map_suffix') or leaf.ann_file:
+        return None
+    folder = leaf.data_prefix.get('img_path')
+    if not folder or not Path(folder).is_dir():
         return None
     own = leaf.img_suffix, leaf.seg_map_suffix  # images and label maps may lie together
     files = [str(file.relative_to(folder)) for file in Path(folder).rglob('*') if file.suffix.lower() in image_suffixes()]

@@ -23,6 +23,7 @@ from .class_checks import (
     check_spare_outputs,
     check_validation_names,
     checkpoint_classes,
+    labels_are_classes,
     warn,
 )
 from .evaluator_checks import check_evaluator
@@ -51,15 +52,15 @@ class CheckDataHook(Hook):
         data, model = runner.train_dataloader.dataset, runner.model
         _check(data, model)
         check_heads(data, model)
-        check_one_hot(model)
+        check_one_hot(data, model)
         if len(self.known) == len(class_names(data)):  # otherwise the head is not that of the checkpoint
             check_checkpoint_names(self.known, data, 'train', strict=False)
         loop = _validation(runner)
-        evaluator = getattr(loop, 'evaluator', None)
-        check_spare_outputs(data, model, getattr(evaluator, 'metrics', ()))
+        metrics = getattr(getattr(loop, 'evaluator', None), 'metrics', ())
+        check_spare_outputs(data, model, metrics)
         if loop is not None:
-            check_validation_names(data, loop.dataloader.dataset)
-            check_evaluator(evaluator, loop.dataloader.dataset, 'val')
+            check_validation_names(data, loop.dataloader.dataset, labels_are_classes(model, metrics))
+            check_evaluator(metrics, loop.dataloader.dataset, 'val')
         _show(data, model, labels=True)
         if loop is not None:
             _show(loop.dataloader.dataset, model)
@@ -70,13 +71,14 @@ class CheckDataHook(Hook):
 
     def before_test(self, runner: Runner) -> None:
         """Check the test data, which may have no annotations, and its classes; raises as `before_train`."""
-        data = runner.test_dataloader.dataset
+        data, model, metrics = runner.test_dataloader.dataset, runner.model, runner.test_evaluator.metrics
         for leaf in leaves(data):
-            check_samples(leaf, _ignored(runner.model))
+            check_samples(leaf, _ignored(model))
             check_reduced_zero(leaf)
-        check_checkpoint_names(self.known, data, 'test', strict=True)
-        check_evaluator(runner.test_evaluator, data, 'test')
-        _show(data, runner.model)
+        check_spare_outputs(data, model)
+        check_checkpoint_names(self.known, data, 'test', labels_are_classes(model, metrics))
+        check_evaluator(metrics, data, 'test')
+        _show(data, model)
 
 
 def _validation(runner: Runner) -> Any:

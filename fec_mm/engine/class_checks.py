@@ -17,6 +17,7 @@ from fec_mm.errors import UserError
 HEADS = re.compile(r'(?:^|\.)(?:head|decode_head|bbox_head|mask_head)(?:\.\d+)?$')
 # Models that are told the names of the classes have outputs for words, not for classes.
 READS_NAMES = re.compile(r'(?:^|[._])(?:language|text)')
+COUNT_CLASSES = ('Accuracy', 'SingleLabelMetric', 'ConfusionMatrix')  # of mmpretrain, whose others compare images
 
 
 def warn(text: str) -> None:
@@ -30,6 +31,17 @@ def heads(model: nn.Module) -> Iterator[tuple[str, Any]]:
         if HEADS.search(name) and isinstance(getattr(module, 'num_classes', None), int) and not getattr(
                 module, 'class_agnostic', False):
             yield name, module
+
+
+def reads_names(model: nn.Module) -> bool:
+    """Whether a model is told the names of the classes, of which then each data set may have its own."""
+    return any(READS_NAMES.search(name) for name, _ in model.named_modules())
+
+
+def labels_are_classes(model: nn.Module, metrics: Iterable[Any]) -> bool:
+    """Whether a prediction is right where its number is that of the class: not of words, not where images are compared."""
+    return not reads_names(model) and any(
+        hasattr(metric, 'cat_ids') or type(metric).__name__ in COUNT_CLASSES for metric in metrics)
 
 
 def check_heads(dataset: Any, model: nn.Module) -> None:
@@ -62,9 +74,7 @@ def check_spare_outputs(dataset: Any, model: nn.Module, metrics: Iterable[Any] =
         UserError: the training would end so at its first validation. What goes on is warned of.
     """
     classes = class_names(dataset)
-    if not classes or any(READS_NAMES.search(name) for name, _ in model.named_modules()):
-        return
-    if 'thing_classes' in getattr(dataset, 'metainfo', {}):
+    if not classes or reads_names(model) or 'thing_classes' in getattr(dataset, 'metainfo', {}):
         return
     for name, head in heads(model):
         if head.num_classes > len(classes):
@@ -76,10 +86,10 @@ def check_spare_outputs(dataset: Any, model: nn.Module, metrics: Iterable[Any] =
             warn(line)
 
 
-def check_one_hot(model: nn.Module) -> None:
+def check_one_hot(dataset: Any, model: nn.Module) -> None:
     """Make sure that a classifier's labels are made as long as its head's outputs.
 
-    Mixup and CutMix need them one-hot (mmpretrain/models/utils/data_preprocessor.py).
+    Mixup and CutMix need them one-hot (mmpretrain/models/utils/data_preprocessor.py); a data set may have scores instead.
 
     Raises:
         UserError: with both lengths.
@@ -88,23 +98,30 @@ def check_one_hot(model: nn.Module) -> None:
     count = getattr(preprocessor, 'num_classes', None)
     if not getattr(preprocessor, 'to_onehot', False) or not isinstance(count, int):
         return
+    if any('gt_score' in leaf.get_data_info(0) for leaf in leaves(dataset) if hasattr(leaf, 'get_data_info')):
+        return
     for name, head in heads(model):
         if head.num_classes != count:
             raise UserError(f'{name} ({type(head).__name__}) has num_classes={head.num_classes} and data_preprocessor has '
                             f'num_classes={count}: set both to the number of classes')
 
 
-def check_validation_names(trained: Any, measured: Any) -> None:
+def check_validation_names(trained: Any, measured: Any, strict: bool) -> None:
     """Compare by name the classes that are trained on and those that are validated on.
 
+    Args:
+        trained: data set.
+        measured: data set.
+        strict: labels are numbers of classes, see `labels_are_classes`.
+
     Raises:
-        UserError: names decide the numbers of both, and one class has two.
+        UserError: names decide the numbers of both, and one class has two. Other differences are warned of.
     """
     line = difference(class_names(measured), class_names(trained), _dataset(measured, 'val'), _dataset(trained, 'train'))
     if line is None:
         return
     text = f'{line.text}: give both the same classes in the same order'
-    if line.contradicts and is_numbered_by_name(trained) and is_numbered_by_name(measured):
+    if strict and line.contradicts and is_numbered_by_name(trained) and is_numbered_by_name(measured):
         raise UserError(text)
     warn(text)
 
@@ -116,10 +133,10 @@ def check_checkpoint_names(known: Sequence[str], dataset: Any, part: str, strict
         known: those that the checkpoint was trained with; empty: it does not say.
         dataset: to be trained on or measured with.
         part: train or test.
-        strict: names that are numbered otherwise are an error where names decide the numbers.
+        strict: labels are numbers of classes, and are not learnt anew.
 
     Raises:
-        UserError: one class has two numbers.
+        UserError: names decide the numbers, and one class has two. Other differences are warned of.
     """
     line = difference(class_names(dataset), known, _dataset(dataset, part), 'the checkpoint')
     if line is None:

@@ -1,7 +1,7 @@
 """What an evaluator expects of its annotation file, and what the loader yields, are compared before the loop."""
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,11 @@ from fec_mm.errors import UserError
 from .class_checks import warn
 
 
-def check_evaluator(evaluator: Any, dataset: Any, part: str) -> None:
+def check_evaluator(metrics: Iterable[Any], dataset: Any, part: str) -> None:
     """Compare the annotation file of every metric that has one with the data set that is measured.
 
     Args:
-        evaluator: of mmengine.
+        metrics: of an evaluator.
         dataset: what the loader yields. Of several, each metric may have its own, and nothing is compared.
         part: val or test, for the words.
 
@@ -26,7 +26,7 @@ def check_evaluator(evaluator: Any, dataset: Any, part: str) -> None:
     found = list(leaves(dataset))
     if len(found) != 1:
         return
-    for metric in getattr(evaluator, 'metrics', ()):
+    for metric in metrics:
         name = f'{part}_evaluator ({type(metric).__name__})'
         coco = getattr(metric, '_coco_api', None)  # of mmdet's metrics with a file in COCO's format
         if hasattr(coco, 'imgs'):

@@ -14,6 +14,7 @@ from fec_mm.engine.class_checks import (
     check_spare_outputs,
     check_validation_names,
     checkpoint_classes,
+    labels_are_classes,
 )
 from fec_mm.errors import UserError
 
@@ -78,30 +79,41 @@ def test_one_hot_labels(onehot: bool, count: int | None, fits: bool) -> None:
     built.data_preprocessor.to_onehot, built.data_preprocessor.num_classes = onehot, count
     for whole in (built, nn.ModuleDict({'module': built})):
         if fits:
-            check_one_hot(whole)
+            check_one_hot(data(), whole)
             continue
         with pytest.raises(UserError, match=r'head \(Identity\) has num_classes=10 and data_preprocessor has num_classes=1000'):
-            check_one_hot(whole)
-    check_one_hot(nn.Identity())
+            check_one_hot(data(), whole)
+        check_one_hot(data(get_data_info=lambda i: {'gt_score': [0.5, 0.5]}), whole)
+    check_one_hot(data(), nn.Identity())
 
 
 def test_the_same_names_pass(warned: list[str]) -> None:
-    check_validation_names(folders(*'ab'), folders(*'ab'))
-    check_validation_names(folders(*'ab'), data())
+    check_validation_names(folders(*'ab'), folders(*'ab'), True)
+    check_validation_names(folders(*'ab'), data(), True)
     check_checkpoint_names((), folders(*'ab'), 'test', strict=True)
     assert warned == []
+
+
+def test_where_labels_are_classes() -> None:
+    from mmpretrain.evaluation import Accuracy, RetrievalRecall
+    ap = SimpleNamespace(cat_ids=None)
+    assert labels_are_classes(model('head', 2), [Accuracy()])
+    assert labels_are_classes(model('bbox_head', 2), [SimpleNamespace(), ap])
+    assert not labels_are_classes(model('bbox_head', 2, language_model=nn.Identity()), [ap])
+    assert not labels_are_classes(model('head', 2), [RetrievalRecall(topk=1)])  # of other classes than the training
 
 
 @pytest.mark.parametrize('kind', [folders, coco])
 def test_a_class_of_two_numbers(kind: Any, warned: list[str]) -> None:
     with pytest.raises(UserError, match=r"'c' is class 1 of val_dataloader \(a\.json\) and class 2 of train_dataloader "
                                         r'\(a\.json\): give both the same classes in the same order'):
-        check_validation_names(kind(*'abc'), kind(*'ac'))
+        check_validation_names(kind(*'abc'), kind(*'ac'), True)
     with pytest.raises(UserError, match=r"'c' is class 1 of test_dataloader \(a\.json\) and class 2 of the checkpoint: "):
         check_checkpoint_names(('a', 'b', 'c'), kind(*'ac'), 'test', strict=True)
     assert warned == []
     check_checkpoint_names(('a', 'b', 'c'), kind(*'ac'), 'train', strict=False)
-    assert len(warned) == 1
+    check_validation_names(kind(*'abc'), kind(*'ac'), False)
+    assert len(warned) == 2
 
 
 @pytest.mark.parametrize(('train', 'val'), [
@@ -110,7 +122,7 @@ def test_a_class_of_two_numbers(kind: Any, warned: list[str]) -> None:
     (data(*'ab'), data(*'ba')),  # numbers are in a file, and names beside them
     (folders('n01', 'n02'), data('tench', 'goldfish'))])
 def test_what_may_be_right_is_warned_of(train: Any, val: Any, warned: list[str]) -> None:
-    check_validation_names(train, val)
+    check_validation_names(train, val, True)
     assert len(warned) == 1
     check_checkpoint_names(train.metainfo['classes'], val, 'test', strict=True)
     assert len(warned) == 2
@@ -121,7 +133,7 @@ def test_folders_under_other_names_decide_nothing(warned: list[str]) -> None:
     train, val = folders(*'ab'), folders(*'ba')
     for dataset in (train, val):
         dataset.folder_to_idx = {'x': 0, 'y': 1}
-    check_validation_names(train, val)
+    check_validation_names(train, val, True)
     assert len(warned) == 1
 
 

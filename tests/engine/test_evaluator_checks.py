@@ -38,7 +38,7 @@ def write(path: Path, names: str = 'abc', shift: float = 0, first: int = 0, clas
 
 def check(metric: Any, ann_file: str, classes: tuple[str, ...] = ('box', ), **kwargs: Any) -> None:
     dataset = CocoDataset(ann_file=ann_file, metainfo=dict(classes=classes), test_mode=True, data_prefix=dict(img=''), **kwargs)
-    check_evaluator(SimpleNamespace(metrics=[metric]), dataset, 'val')
+    check_evaluator([metric], dataset, 'val')
 
 
 def test_the_same_file(tmp_path: Path, warned: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,15 +123,14 @@ def test_masks_that_are_not_there(tmp_path: Path) -> None:
 def test_several_data_sets_are_not_compared(tmp_path: Path, warned: list[str]) -> None:
     parts = [CocoDataset(ann_file=write(tmp_path / f'{name}.json', name), metainfo=dict(classes=('box', )),
                          data_prefix=dict(img='')) for name in 'ab']
-    check_evaluator(SimpleNamespace(metrics=[CocoMetric(str(tmp_path / 'b.json'))]), ConcatDataset(parts), 'test')
+    check_evaluator([CocoMetric(str(tmp_path / 'b.json'))], ConcatDataset(parts), 'test')
     assert warned == []
 
 
 def test_other_metrics_with_a_file(tmp_path: Path, warned: list[str]) -> None:
     dataset = SimpleNamespace(ann_file=str(tmp_path / 'a.odgt'))
     for name, lines in (('a', 0), ('b', 1)):
-        check_evaluator(SimpleNamespace(metrics=[SimpleNamespace(ann_file=str(tmp_path / f'{name}.odgt'))]), dataset, 'val')
+        check_evaluator([SimpleNamespace(ann_file=str(tmp_path / f'{name}.odgt'))], dataset, 'val')
         assert len(warned) == lines
-    check_evaluator(SimpleNamespace(metrics=[SimpleNamespace()]), dataset, 'val')
-    check_evaluator(SimpleNamespace(), dataset, 'val')
+    check_evaluator([SimpleNamespace()], dataset, 'val')
     assert len(warned) == 1
