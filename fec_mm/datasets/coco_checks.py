@@ -14,7 +14,7 @@ import numpy as np
 
 from fec_mm.errors import UserError
 
-from .coco_repairs import id_of, repair_coco
+from .coco_repairs import id_of, mask_fault, repair_coco
 from .settings import one_name
 
 NEEDED = {'images': ('id', 'file_name', 'height', 'width'), 'categories': ('id', 'name'),
@@ -112,12 +112,12 @@ def check_masks(dataset: Any, info: dict[str, Any], annotations: Sequence[Mappin
     least = (dataset.filter_cfg or {}).get('min_size', 0) if not dataset.test_mode else 0
     if min(info['height'], info['width']) < least or not any(getattr(step, 'with_mask', False) for step in steps):
         return
-    bare = [instance['bbox'] for instance in info['instances'] if not instance.get('mask')]
+    taken = [instance['bbox'] for instance in info['instances']]
     for ann in annotations:
-        x, y, width, height = ann['bbox']
-        if not ann.get('segmentation') and [x, y, x + width, y + height] in bare:
-            raise UserError(f'{dataset.ann_file}: annotation {id_of(ann)} has no segmentation, and '
-                            'LoadAnnotations(with_mask=True) wants one of each: give it one, or leave it out')
+        fault, (x, y, width, height) = mask_fault(ann), ann['bbox']
+        if fault and [x, y, x + width, y + height] in taken:
+            raise UserError(f'{dataset.ann_file}: annotation {id_of(ann)} {fault}, and LoadAnnotations(with_mask=True) wants one '
+                            'of each: give it one, or leave it out')
 
 
 def check_coco(content: Mapping[str, Any], path: str) -> None:

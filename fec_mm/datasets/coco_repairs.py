@@ -15,7 +15,7 @@ def repair_coco(content: Mapping[str, Any], path: str) -> None:
     - `id`: whole numbers from 1 where they are not, each once, above 0: pycocotools takes the id 0 for "no match"
       (pycocotools/cocoeval.py, `evaluateImg`, `dtm`), so that a found object counts as not found. The old one is kept as
       `old_id`.
-    - `iscrowd`: 0 where there is none; pycocotools wants it.
+    - `iscrowd`: 0 where there is none; pycocotools wants it. A text is read: mmdet would take "0" for a crowd.
     - `area`: that of the mask, or of the box, where it is no number.
 
     Args:
@@ -30,11 +30,11 @@ def repair_coco(content: Mapping[str, Any], path: str) -> None:
         for number, ann in enumerate(annotations, 1):
             ann['old_id'], ann['id'] = ann.get('id'), number
         done.append('ids that are not whole numbers above 0, each once: the annotations are numbered from 1')
-    crowds = [ann for ann in annotations if ann.get('iscrowd') is None]
+    crowds = [ann for ann in annotations if not isinstance(ann.get('iscrowd'), int)]
     for ann in crowds:
-        ann['iscrowd'] = 0
+        ann['iscrowd'] = int(str(ann.get('iscrowd')).lower() in ('1', '1.0', 'true'))
     if crowds:
-        done.append(f'{len(crowds)} times no iscrowd: taken for 0')
+        done.append(f'{len(crowds)} times no iscrowd of 0 or 1: taken for 0 unless it says "1" or "true"')
     areas = [ann for ann in annotations if not _is_number(ann.get('area')) and 'bbox' in ann]
     for ann in areas:
         ann['area'] = _area(ann, sizes.get(ann.get('image_id'), (None, None)))
@@ -43,6 +43,16 @@ def repair_coco(content: Mapping[str, Any], path: str) -> None:
     if done:
         from mmengine.logging import print_log
         print_log(f'{path}: of {len(annotations)} annotations, {"; ".join(done)}', 'current', logging.WARNING)
+
+
+def mask_fault(annotation: Mapping[str, Any]) -> str | None:
+    """What keeps an annotation from having a mask, as the end of a sentence; None: nothing that is seen at once."""
+    mask = annotation.get('segmentation')
+    if not mask:
+        return 'has no segmentation'
+    if isinstance(mask, dict) or (isinstance(mask, list) and all(isinstance(polygon, list) for polygon in mask)):
+        return None
+    return 'has a segmentation that is neither a list of polygons, each a list, nor run lengths'
 
 
 def id_of(annotation: Mapping[str, Any]) -> Any:

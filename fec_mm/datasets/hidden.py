@@ -1,4 +1,7 @@
-"""What begins with a dot is no class and no image: `.ipynb_checkpoints` of notebooks, `._x.jpg` of a Mac."""
+"""What systems and programs leave in folders is no class and no image.
+
+What begins with a dot, such as `.ipynb_checkpoints` of notebooks and `._x.jpg` of a Mac, and some more.
+"""
 from __future__ import annotations
 
 import functools
@@ -6,10 +9,12 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
+LITTER = ('__MACOSX', '@eaDir', 'lost+found')  # of archives made on a Mac, of Synology's thumbnails, of Linux' volumes
+
 
 def is_hidden(path: str) -> bool:
-    """Whether a part of a path, which is relative, begins with a dot."""
-    return '/.' in f'/{path.replace(os.sep, "/")}'
+    """Whether a part of a path, which is relative, begins with a dot or is one of `LITTER`."""
+    return any(part[:1] == '.' or part in LITTER for part in path.split(os.sep))
 
 
 def pass_over_hidden() -> None:

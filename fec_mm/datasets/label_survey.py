@@ -44,6 +44,11 @@ class Survey:
         found = {label for _, label in self.pixels}
         return [label for label in range(len(self.classes)) if label not in found]
 
+    @property
+    def ignored_labels(self) -> list[int]:
+        """Labels that occur, do not count, and are no classes."""
+        return sorted(label for label in {label for _, label in self.pixels} & self.ignored if label >= len(self.classes))
+
     def read(self) -> str:
         """What was read, in words."""
         return (f'{self.name}: {self.total} label maps' if self.maps == self.total

@@ -1,6 +1,7 @@
 """A data set without anything to learn or to measure is an error, and so is a sample that contradicts itself."""
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from mmengine.dist import is_main_process
@@ -26,7 +27,7 @@ from .class_checks import (
     labels_are_classes,
     warn,
 )
-from .evaluator_checks import check_evaluator
+from .evaluator_checks import check_evaluator, check_ignored, check_topk
 
 
 @HOOKS.register_module()
@@ -58,12 +59,13 @@ class CheckDataHook(Hook):
         loop = _validation(runner)
         metrics = getattr(getattr(loop, 'evaluator', None), 'metrics', ())
         check_spare_outputs(data, model, metrics)
+        check_topk(metrics, model, 'val')
         if loop is not None:
             check_validation_names(data, loop.dataloader.dataset, labels_are_classes(model, metrics))
             check_evaluator(metrics, loop.dataloader.dataset, 'val')
-        _show(data, model, labels=True)
+        _show(data, model, 'train')
         if loop is not None:
-            _show(loop.dataloader.dataset, model)
+            _show(loop.dataloader.dataset, model, 'val', metrics)
 
     def before_val(self, runner: Runner) -> None:
         """Check the validation data; raises as `before_train`."""
@@ -77,8 +79,9 @@ class CheckDataHook(Hook):
             check_reduced_zero(leaf)
         check_spare_outputs(data, model)
         check_checkpoint_names(self.known, data, 'test', labels_are_classes(model, metrics))
+        check_topk(metrics, model, 'test')
         check_evaluator(metrics, data, 'test')
-        _show(data, model)
+        _show(data, model, 'test', metrics)
 
 
 def _validation(runner: Runner) -> Any:
@@ -108,8 +111,8 @@ def _ignored(model: nn.Module) -> set[int]:
     return {label for label in found if isinstance(label, int) and label >= 0}
 
 
-def _show(dataset: Any, model: nn.Module, labels: bool = False) -> None:
-    """Say of every data set which images it passes over, which classes occur nowhere and, if asked for, which labels it has."""
+def _show(dataset: Any, model: nn.Module, part: str, metrics: Iterable[Any] = ()) -> None:
+    """Say of every data set which images it passes over, which classes occur nowhere and, for training, which labels it has."""
     if not is_main_process():
         return
     for leaf in leaves(dataset):
@@ -119,9 +122,10 @@ def _show(dataset: Any, model: nn.Module, labels: bool = False) -> None:
         survey = survey_labels(leaf, _ignored(model))
         if survey is None:
             continue
-        if labels:
+        if part == 'train':
             zero = ' (reduce_zero_label)' if getattr(leaf, 'reduce_zero_label', False) else ''
             print_log(f'{survey.read()}{zero}, values and what they mean: {survey.found()}', 'current')
         line = survey.lacking()
         if line is not None:
             warn(line)
+        check_ignored(metrics, survey, part)

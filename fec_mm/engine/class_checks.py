@@ -141,7 +141,8 @@ def check_checkpoint_names(known: Sequence[str], dataset: Any, part: str, strict
     line = difference(class_names(dataset), known, _dataset(dataset, part), 'the checkpoint')
     if line is None:
         return
-    text = f'{line.text}: give the data set the classes of the checkpoint in their order'
+    text = f'{line.text}: ' + ('its head begins with the weights of other classes' if part == 'train' else
+                               'give the data set the classes of the checkpoint in their order')
     if strict and line.contradicts and is_numbered_by_name(dataset):
         raise UserError(text)
     warn(text)

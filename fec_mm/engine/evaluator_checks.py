@@ -5,11 +5,14 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from fec_mm.datasets.coco_repairs import id_of
+from torch import nn
+
+from fec_mm.datasets.coco_repairs import id_of, mask_fault
+from fec_mm.datasets.label_survey import Survey
 from fec_mm.datasets.leaves import class_names, leaves
 from fec_mm.errors import UserError
 
-from .class_checks import warn
+from .class_checks import heads, warn
 
 
 def check_evaluator(metrics: Iterable[Any], dataset: Any, part: str) -> None:
@@ -39,6 +42,30 @@ def check_evaluator(metrics: Iterable[Any], dataset: Any, part: str) -> None:
         theirs, ours = getattr(metric, 'ann_file', None), getattr(found[0], 'ann_file', None)
         if theirs and ours and not _same_file(theirs, ours):
             warn(f'{name} reads {theirs} and {part}_dataloader {ours}: they have to be of the same images')
+
+
+def check_ignored(metrics: Iterable[Any], survey: Survey, part: str) -> None:
+    """Warn of a label that is ignored and no class, whose pixels a metric of mmseg counts as wrong."""
+    for metric in metrics:
+        own = getattr(metric, 'ignore_index', None)
+        for label in survey.ignored_labels:
+            if isinstance(own, int) and label != own:
+                warn(f'{survey.name}: the label {label} is ignored in training, and {part}_evaluator ({type(metric).__name__}) '
+                     f'counts it as wrong: set ignore_index={label}')
+
+
+def check_topk(metrics: Iterable[Any], model: nn.Module, part: str) -> None:
+    """Make sure that there are as many classes as are looked at (mmpretrain/evaluation/metrics/single_label.py, `Accuracy`).
+
+    Raises:
+        UserError: naming the metric.
+    """
+    for _, head in heads(model):
+        for metric in metrics:
+            most = max(getattr(metric, 'topk', None) or (0, )) if type(metric).__name__ == 'Accuracy' else 0
+            if most > head.num_classes:
+                raise UserError(f'{part}_evaluator (Accuracy) measures the top {most} of {head.num_classes} classes: '
+                                'set topk=(1, )')
 
 
 def _cure(part: str) -> str:
@@ -115,6 +142,7 @@ def _check_masks(metric: Any, coco: Any, classes: tuple[str, ...], name: str, fi
     if 'segm' not in getattr(metric, 'metrics', ()):
         return
     for ann in coco.dataset.get('annotations', ()):
-        if not ann.get('segmentation') and coco.cats.get(ann['category_id'], {}).get('name') in classes:
-            raise UserError(f"{file}: annotation {id_of(ann)} has no segmentation, and {name} measures masks: give it one, "
+        fault = mask_fault(ann)
+        if fault and coco.cats.get(ann['category_id'], {}).get('name') in classes:
+            raise UserError(f"{file}: annotation {id_of(ann)} {fault}, and {name} measures masks: give it one, "
                             "leave it out, or set metric='bbox'")

@@ -64,6 +64,14 @@ def other_images(place: Place) -> None:
     (place.data / 'others.json').write_text(json.dumps(content))
 
 
+def void(place: Place) -> None:
+    """A label of its own for pixels that do not count."""
+    for path in place.data.glob('maps/*.png'):
+        labels = np.asarray(Image.open(path)).copy()
+        labels[:4] = 7
+        Image.fromarray(labels).save(path)
+
+
 def every(**values: object) -> Callable[[Place], object]:
     """Change all annotations; None takes a key away."""
     def change(content: dict) -> None:
@@ -152,6 +160,17 @@ CASES = [
          'Set `num_classes` of the box head and of the mask head to the number of classes.',
          '…data/boxes.json has 1 classes (square) and bbox_head (RetinaHead) has num_classes=80: set num_classes=1, or correct '
          'metainfo.classes', scope='mmdet', config="model['bbox_head']['num_classes'] = 80\n"),
+    Case('The top 5 of two classes', "ImageNet's evaluator.", 'Set `topk=(1, )`.',
+         'val_evaluator (Accuracy) measures the top 5 of 2 classes: set topk=(1, )',
+         config="val_evaluator = dict(type='Accuracy', topk=(1, 5))\n"),
+    Case('The top 5 of two classes in a test', "ImageNet's evaluator.", 'Set `topk=(1, )`.',
+         'test_evaluator (Accuracy) measures the top 5 of 2 classes: set topk=(1, )', tools=('test', ),
+         config="test_evaluator = dict(type='Accuracy', topk=(1, 5))\n"),
+    Case('Label maps with a value that the head ignores and the evaluator counts', '`ignore_index` was set in one of them.',
+         handled='It is measured; a warning says what to set.', scope='mmseg', damage=void, tools=('train', 'test'),
+         config="model['decode_head']['ignore_index'] = 7\n",
+         check=logged('data/maps: the label 7 is ignored in training, and',
+                      '_evaluator (IoUMetric) counts it as wrong: set ignore_index=7')),
     Case('Another number of classes in the data preprocessor', "Only the head's was changed.",
          'Set `data_preprocessor.num_classes`, too.',
          'head (LinearClsHead) has num_classes=2 and data_preprocessor has num_classes=1000: set both to the number of classes',
@@ -173,11 +192,16 @@ CASES = [
     Case('Annotations without `iscrowd` or `area`', 'Many tools do not write them.',
          handled='`iscrowd` is taken for 0, the area is that of the mask or of the box.', scope='mmdet',
          damage=every(iscrowd=None, area=None), tools=('train', 'test'),
-         check=logged('4 times no iscrowd: taken for 0; 4 times no area: computed')),
+         check=logged('4 times no iscrowd of 0 or 1: taken for 0', '4 times no area: computed')),
     Case('An object without a mask', '`"segmentation": []`, or none: an annotation of a box among those of masks.',
          'Give it a mask, or leave it out; or train without masks.',
          '…data/boxes.json: annotation 1 has no segmentation, and LoadAnnotations(with_mask=True) wants one of each: give it '
          'one, or leave it out', scope='mmdet', damage=first(segmentation=[]), config=MASKS, tools=('train', 'test')),
+    Case('A polygon that is not in a list of polygons', 'An object may have several; one is still a list of one.',
+         'Write `[[x, y, x, y, …]]`.',
+         '…data/boxes.json: annotation 1 has a segmentation that is neither a list of polygons, each a list, nor run lengths, '
+         'and LoadAnnotations(with_mask=True) wants one of each: give it one, or leave it out', scope='mmdet',
+         damage=first(segmentation=[1, 1, 9, 1, 9, 9]), config=MASKS),
     Case('A number in quotes', 'A script read it from text.', 'Write ids as numbers.',
          "…data/boxes.json: annotation 1 is of image '0', and the file lists 0: write ids as numbers, without quotes",
          scope='mmdet', damage=first(image_id='0')),

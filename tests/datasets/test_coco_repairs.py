@@ -35,6 +35,8 @@ def damage(kind: str) -> dict[str, list[dict[str, Any]]]:
             del ann['iscrowd']
         elif kind == 'iscrowd null':
             ann['iscrowd'] = None
+        elif kind == 'iscrowd text':
+            ann['iscrowd'] = '0'
         elif kind == 'no area':
             del ann['area']
         elif kind == 'area null':
@@ -56,7 +58,8 @@ def damage(kind: str) -> dict[str, list[dict[str, Any]]]:
 
 
 IDS = ['from 0', 'once', 'text', 'null', 'whole floats']
-KINDS = [*IDS, 'no iscrowd', 'iscrowd null', 'no area', 'area null', 'area NaN', 'area without masks', 'run lengths']
+KINDS = [*IDS, 'no iscrowd', 'iscrowd null', 'iscrowd text', 'no area', 'area null', 'area NaN', 'area without masks',
+         'run lengths']
 
 
 def measured(path: Path) -> dict[str, float]:
@@ -106,6 +109,14 @@ def test_the_id_of_the_file_is_kept() -> None:
     repair_coco(damaged, 'a.json')
     assert [id_of(ann) for ann in damaged['annotations']] == list(range(6))
     repair_coco({'images': [], 'annotations': None}, 'a.json')
+
+
+def test_a_crowd_stays_one() -> None:
+    crowds = content()
+    for ann, value in zip(crowds['annotations'], (1, True, '1', 'true', 0, 'no')):
+        ann['iscrowd'] = value
+    repair_coco(crowds, 'a.json')
+    assert [int(ann['iscrowd']) for ann in crowds['annotations']] == [1, 1, 1, 1, 0, 0]
 
 
 def test_a_file_without_annotations() -> None:

@@ -15,13 +15,15 @@ def litter(root: Path) -> None:
     """What notebooks and Macs leave behind, in every folder."""
     for folder in [path for path in root.rglob('*') if path.is_dir()]:
         (folder / '.ipynb_checkpoints').mkdir()
+        (folder / '__MACOSX').mkdir()
         for path in list(folder.glob('*.png')):
             (folder / '.ipynb_checkpoints' / f'{path.stem}-checkpoint.png').write_bytes(path.read_bytes())
             (folder / f'._{path.name}').write_bytes(b'\0\5\26\7')
 
 
 def test_hidden_paths() -> None:
-    assert [path for path in ('a.png', 'a/b.c', '.a', 'a/.b/c.png', './a') if is_hidden(path)] == ['.a', 'a/.b/c.png', './a']
+    assert not any(map(is_hidden, ('a.png', 'a/b.c', 'a b/c_.png', 'MACOSX/a.png')))
+    assert all(map(is_hidden, ('.a', 'a/.b/c.png', '__MACOSX', '@eaDir/a.jpg/THUMB.jpg')))
 
 
 def test_data_sets_are_those_without(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,9 +11,13 @@ import pytest
 from mmdet.datasets import CocoDataset
 from mmdet.evaluation import CocoMetric
 from mmengine.dataset import ConcatDataset
+from mmpretrain.evaluation import Accuracy
+from mmseg.evaluation import IoUMetric
+from torch import nn
 
+from fec_mm.datasets.label_survey import Survey
 from fec_mm.engine import evaluator_checks
-from fec_mm.engine.evaluator_checks import check_evaluator
+from fec_mm.engine.evaluator_checks import check_evaluator, check_ignored, check_topk
 from fec_mm.errors import UserError
 
 
@@ -134,3 +139,24 @@ def test_other_metrics_with_a_file(tmp_path: Path, warned: list[str]) -> None:
         assert len(warned) == lines
     check_evaluator([SimpleNamespace()], dataset, 'val')
     assert len(warned) == 1
+
+
+@pytest.mark.parametrize(('ignored', 'own', 'lines'), [([], 255, 0), ([11], 11, 0), ([11], 255, 1), ([255], 11, 1), ([1], 255, 0)])
+def test_labels_that_only_training_ignores(ignored: list[int], own: int, lines: int, warned: list[str]) -> None:
+    """The label 1 is a class."""
+    survey = Survey('maps', ('a', 'b'), frozenset({*ignored, 77}), 1, 1, Counter({(label, label): 9 for label in (0, *ignored)}))
+    check_ignored([IoUMetric(ignore_index=own), SimpleNamespace()], survey, 'val')
+    assert len(warned) == lines
+    assert all(f'the label {ignored[0]} is ignored in training, and val_evaluator (IoUMetric)' in line for line in warned)
+
+
+@pytest.mark.parametrize(('topk', 'fits'), [((1, ), True), ((1, 2), True), ((1, 5), False), (5, False)])
+def test_as_many_classes_as_are_looked_at(topk: Any, fits: bool) -> None:
+    model = nn.ModuleDict({'head': nn.Identity()})
+    model['head'].num_classes = 2
+    metrics = [SimpleNamespace(), Accuracy(topk=topk)]
+    if fits:
+        check_topk(metrics, model, 'val')
+        return
+    with pytest.raises(UserError, match=r'val_evaluator \(Accuracy\) measures the top 5 of 2 classes: set topk=\(1, \)'):
+        check_topk(metrics, model, 'val')
