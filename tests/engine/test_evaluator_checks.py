@@ -141,7 +141,8 @@ def test_other_metrics_with_a_file(tmp_path: Path, warned: list[str]) -> None:
     assert len(warned) == 1
 
 
-@pytest.mark.parametrize(('ignored', 'own', 'lines'), [([], 255, 0), ([11], 11, 0), ([11], 255, 1), ([255], 11, 1), ([1], 255, 0)])
+@pytest.mark.parametrize(('ignored', 'own', 'lines'), [([], 255, 0), ([11], 11, 0), ([11], 255, 1), ([255], 11, 1),
+                                                       ([1], 255, 0)])
 def test_labels_that_only_training_ignores(ignored: list[int], own: int, lines: int, warned: list[str]) -> None:
     """The label 1 is a class."""
     survey = Survey('maps', ('a', 'b'), frozenset({*ignored, 77}), 1, 1, Counter({(label, label): 9 for label in (0, *ignored)}))
