@@ -115,6 +115,9 @@ def import_toolbox(scope: str) -> None:
         raise UserError(f'{scope} is not installed, which default_scope asks for: see requirements.txt') from error
     except AssertionError as error:
         raise UserError(f'{scope} cannot be used: {error}') from error
+    if scope == 'mmpretrain':
+        from fec_mm.datasets.image_suffixes import count_when_mmpretrain_loads
+        count_when_mmpretrain_loads()
     if scope == 'mmdet':
         from fec_mm.datasets.coco_checks import check_when_mmdet_loads
         check_when_mmdet_loads()

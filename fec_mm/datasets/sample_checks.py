@@ -93,8 +93,8 @@ def check_reduced_zero(leaf: Any) -> None:
     """
     said = getattr(leaf, 'reduce_zero_label', None)
     for step in getattr(getattr(leaf, 'pipeline', None), 'transforms', ()):
-        wanted = getattr(step, 'reduce_zero_label', None)
-        if None not in (said, wanted) and wanted != said and hasattr(leaf, 'seg_map_suffix'):
+        wanted = getattr(step, 'reduce_zero_label', None) if hasattr(step, '_load_seg_map') else None
+        if None not in (said, wanted) and wanted != said:
             raise UserError(f'{type(step).__name__}(reduce_zero_label={wanted}) in the pipeline and {type(leaf).__name__}'
                             f'(reduce_zero_label={said}) differ: where 0 is a class, as in label maps of your own, leave it out '
                             f'of {type(step).__name__} in train_pipeline and test_pipeline; where 0 is to be ignored and classes '

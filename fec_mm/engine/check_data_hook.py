@@ -32,9 +32,11 @@ from .evaluator_checks import check_evaluator, check_ignored, check_topk
 
 @HOOKS.register_module()
 class CheckDataHook(Hook):
-    """Refuse a loader without samples, and a set of detection without one object, and more classes than the heads have.
+    """Refuse data that cannot be learnt or measured, before the first step: without samples, or without one object.
 
-    Also has samples checked while they are loaded (`fec_mm.datasets.sample_checks`).
+    And data whose classes are not those of the model, the validation or the checkpoint (`class_checks`), or whose metrics have a
+    file of other images (`evaluator_checks`). What may be meant is warned of. Also shows the labels of label maps, and has samples
+    checked while they are loaded (`fec_mm.datasets.sample_checks`).
     """
 
     def __init__(self) -> None:

@@ -53,13 +53,18 @@ def test_every_image_is_taken_and_can_be_read(tmp_path: Path) -> None:
     folder.mkdir()
     for suffix in image_suffixes():
         Image.new('RGB', (8, 6), 'red').save(folder / f'x{suffix}')
-    (folder / 'notes.txt').touch()
+    for name in ('notes.txt', 'photo.HEIC', 'drawing.svg'):
+        (folder / name).touch()
     cfg = config(dict(type='CustomDataset', data_root=str(tmp_path)))
     prepare_datasets(cfg)
     settings = dict(cfg.train_dataloader.dataset)
     settings.pop('type')
     data = CustomDataset(**settings)
     assert len(data) == len(image_suffixes()) >= 11
+    line = passed_over(data)
+    assert line is not None
+    assert line.startswith(f'{tmp_path}/: 2 images, such as drawing.svg, do not end in .bmp, ')
+    assert line.endswith('.webp and are passed over: rename or convert them, or correct extensions')
     for i in range(len(data)):
         image = LoadImageFromFile()(data.get_data_info(i))['img']
         assert image.shape == (6, 8, 3)
