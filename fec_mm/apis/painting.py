@@ -50,6 +50,8 @@ def _painter(paint: Callable[..., None]) -> Callable[..., None]:
             try:
                 with patch.object(mmcv, 'imfrombytes', picture):
                     paint(runner, batch_idx * len(outputs or ()) + i, batch, [output])
+            except OSError:  # the picture cannot be written, nor those to come
+                raise
             except Exception as error:
                 what = f'{type(error).__name__}: {error}'
                 print_log(f"{output.get('img_path')} cannot be painted ({what})", 'current', logging.WARNING)

@@ -35,8 +35,8 @@ class CheckDataHook(Hook):
     """Refuse data that cannot be learnt or measured, before the first step: without samples, or without one object.
 
     And data whose classes are not those of the model, the validation or the checkpoint (`class_checks`), or whose metrics have a
-    file of other images (`evaluator_checks`). What may be meant is warned of. Also shows the labels of label maps, and has samples
-    checked while they are loaded (`fec_mm.datasets.sample_checks`).
+    file of other images (`evaluator_checks`). What may be meant is warned of. Also shows the labels of label maps, and has
+    samples checked while they are loaded (`fec_mm.datasets.sample_checks`).
     """
 
     def __init__(self) -> None:

@@ -14,6 +14,8 @@ from fec_mm.errors import UserError
 
 from .class_checks import heads, warn
 
+PROPOSALS = {'proposal', 'proposal_fast'}  # what is measured without classes
+
 
 def check_evaluator(metrics: Iterable[Any], dataset: Any, part: str) -> None:
     """Compare the annotation file of every metric that has one with the data set that is measured.
@@ -34,14 +36,23 @@ def check_evaluator(metrics: Iterable[Any], dataset: Any, part: str) -> None:
         coco = getattr(metric, '_coco_api', None)  # of mmdet's metrics with a file in COCO's format
         if hasattr(coco, 'imgs'):
             file = str(getattr(coco, 'path', 'another file'))
-            _check_categories(coco, class_names(dataset), f'{name} reads {file}', part)
+            if not PROPOSALS.issuperset(getattr(metric, 'metrics', ('bbox', ))):
+                _check_categories(coco, class_names(dataset), f'{name} reads {file}', part)
             if not getattr(metric, 'format_only', False):
                 _check_images(metric, coco, found[0], f'{name} reads {file}', part)
                 _check_masks(metric, coco, class_names(dataset), name, file)
             continue
+        if hasattr(metric, 'gt_to_coco_json') and not _passes_instances(found[0]):  # mmdet's CocoMetric
+            raise UserError(f'{name} has no ann_file: {_cure(part)}')
         theirs, ours = getattr(metric, 'ann_file', None), getattr(found[0], 'ann_file', None)
         if theirs and ours and not _same_file(theirs, ours):
             warn(f'{name} reads {theirs} and {part}_dataloader {ours}: they have to be of the same images')
+
+
+def _passes_instances(leaf: Any) -> bool:
+    """Whether annotations reach a metric that has no file of its own, in the samples; also where that is not to be told."""
+    keys = [step.meta_keys for step in getattr(getattr(leaf, 'pipeline', None), 'transforms', ()) if hasattr(step, 'meta_keys')]
+    return not keys or 'instances' in keys[-1]
 
 
 def check_ignored(metrics: Iterable[Any], survey: Survey, part: str) -> None:

@@ -44,12 +44,12 @@ class VisualizationHook:
 
     def __init__(self) -> None:
         self.painted: list[Any] = []
-        self.fails = ()
+        self.fails: dict[str, Exception] = {}
 
     def after_test_iter(self, runner: Any, batch_idx: int, data_batch: Any, outputs: Any) -> None:
         output, = outputs
         if output['img_path'] in self.fails:
-            raise ValueError('cannot')
+            raise self.fails[output['img_path']]
         self.painted.append((batch_idx, output['img_path'], data_batch['inputs'][0], mmcv.imfrombytes(output['content'])))
 
 
@@ -80,9 +80,12 @@ def test_each_image_of_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     lines: list[tuple] = []
     monkeypatch.setattr(painting, 'print_log', lambda *args: lines.append(args))
     hook.painted.clear()
-    hook.fails = ('b', )
+    hook.fails = {'b': ValueError('cannot')}
     hook.after_test_iter(None, 0, dict(inputs=[inputs] * 3), outputs)
     assert [name for _, name, *_ in hook.painted] == ['a', 'c']
+    hook.fails = {'b': OSError('full')}
+    with pytest.raises(OSError, match='full'):
+        hook.after_test_iter(None, 0, dict(inputs=[inputs] * 3), outputs)
     assert lines == [('b cannot be painted (ValueError: cannot)', 'current', logging.WARNING)]
 
 

@@ -181,6 +181,10 @@ CASES = [
          "val_evaluator (CocoMetric) reads …others.json, whose image 0 is other_0.png, and that of val_dataloader "
          '…images/0.png: set ann_file of val_evaluator to that of val_dataloader', scope='mmdet', damage=other_images,
          config="val_evaluator['ann_file'] = '{folder}/data/others.json'\n"),
+    Case('An evaluator without a file', 'It was replaced, and `ann_file` not put in.',
+         'Give the evaluator the `ann_file` of its data set, with `data_root` in front.',
+         'val_evaluator (CocoMetric) has no ann_file: set ann_file of val_evaluator to that of val_dataloader', scope='mmdet',
+         config="val_evaluator = dict(type='CocoMetric', metric='bbox')\n"),
     Case("A test evaluator's file of other images", '`ann_file` of `test_evaluator` was not changed with that of the data.',
          'Give the evaluator the `ann_file` of its data set, with `data_root` in front.',
          "test_evaluator (CocoMetric) reads …others.json, whose image 0 is other_0.png, and that of test_dataloader "

@@ -83,6 +83,12 @@ def test_categories_in_another_order(tmp_path: Path) -> None:
         check(metric, write(tmp_path / 'a.json', classes=('box', 'cat')), ('box', 'cat'))
 
 
+def test_proposals_have_no_categories(tmp_path: Path, warned: list[str]) -> None:
+    metric = CocoMetric(write(tmp_path / 'b.json', classes=('cat', )), metric=['proposal', 'proposal_fast'])
+    check(metric, write(tmp_path / 'a.json'))
+    assert warned == []
+
+
 def test_more_categories_are_no_fault(tmp_path: Path, warned: list[str]) -> None:
     check(CocoMetric(write(tmp_path / 'b.json', classes=('box', 'cat'))), write(tmp_path / 'a.json'))
     assert warned == []
