@@ -17,6 +17,7 @@ from fec_mm.errors import UserError
 from .images import readable
 from .models import get_config, get_model
 from .outputs import PAINTERS
+from .painting import many_bands, three_band_pictures
 
 SCOPES = {'classification': 'mmpretrain', 'detection': 'mmdet', 'segmentation': 'mmseg'}
 Image = Union[str, PathLike, np.ndarray]
@@ -63,7 +64,7 @@ class FECInferencer:
             dict with `predictions` and `visualization`.
 
         Raises:
-            UserError: no such file or no image; a folder without images.
+            UserError: no such file or no image; a folder without images; more than four bands, in classification.
         """
         if out_dir is not None and self.task == 'classification':
             Path(out_dir).mkdir(parents=True, exist_ok=True)
@@ -72,7 +73,9 @@ class FECInferencer:
             kwargs['out_dir'] = str(out_dir)
         given = [inputs] if isinstance(inputs, (str, PathLike, np.ndarray)) else inputs
         images = [image for item in given for image in _images(item)]
-        with DefaultScope.overwrite_default_scope(SCOPES[self.task]):
+        if self.task == 'classification':
+            _check_bands(images)
+        with DefaultScope.overwrite_default_scope(SCOPES[self.task]), three_band_pictures():
             return self.inferencer(images, **kwargs)
 
 
@@ -93,6 +96,13 @@ def _inferencer(task: str, model: Any, device: str | None) -> Any:
             return model
 
     return Built(model.cfg, device=device)
+
+
+def _check_bands(images: Sequence[str | np.ndarray]) -> None:
+    """mmpretrain/apis/image_classification.py, `preprocess`: it reads three bands, whatever the test pipeline does."""
+    for path in images:
+        if isinstance(path, str) and path.lower().endswith(('.tif', '.tiff')) and many_bands(Path(path).read_bytes()) is not None:
+            raise UserError(f"{path} has more than four bands, and mmpretrain's inferencer reads three: give it to tools/test.py")
 
 
 def _images(item: Image) -> list[str | np.ndarray]:

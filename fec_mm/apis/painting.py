@@ -1,8 +1,9 @@
 """Predictions are painted on whatever the pipeline has loaded: also on images of many bands, which the toolboxes cannot show."""
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from io import BytesIO
 from typing import Any
 from unittest.mock import patch
@@ -35,20 +36,29 @@ def paint_any_image(runner: Any) -> None:
             hook.after_test_iter = _painter(hook.after_test_iter)
 
 
-def _painter(paint: Callable[..., None]) -> Callable[..., None]:
+@contextlib.contextmanager
+def three_band_pictures() -> Iterator[None]:
+    """Have `mmcv.imfrombytes`, which decodes no more than four bands, give three of an image with more.
+
+    Where a picture is wanted: pipelines say in which way they want an image decoded.
+    """
     import mmcv
     decode = mmcv.imfrombytes
 
     def picture(content: bytes, *args: Any, **kwargs: Any) -> np.ndarray:
-        """As `mmcv.imfrombytes`, which decodes no more than four bands."""
-        image = _many_bands(content)
+        image = many_bands(content) if not args and not {'flag', 'backend'} & kwargs.keys() else None
         return decode(content, *args, **kwargs) if image is None else three_bands(image)
 
+    with patch.object(mmcv, 'imfrombytes', picture):
+        yield
+
+
+def _painter(paint: Callable[..., None]) -> Callable[..., None]:
     def after_test_iter(runner: Any, batch_idx: int, data_batch: Any = None, outputs: Sequence[Any] | None = None) -> None:
         for i, output in enumerate(outputs or ()):
             batch = {**data_batch, 'inputs': [_shown(data_batch['inputs'][i])]}
             try:
-                with patch.object(mmcv, 'imfrombytes', picture):
+                with three_band_pictures():
                     paint(runner, batch_idx * len(outputs or ()) + i, batch, [output])
             except OSError:  # the picture cannot be written, nor those to come
                 raise
@@ -59,7 +69,7 @@ def _painter(paint: Callable[..., None]) -> Callable[..., None]:
     return after_test_iter
 
 
-def _many_bands(content: bytes) -> np.ndarray | None:
+def many_bands(content: bytes) -> np.ndarray | None:
     """A TIFF of more than four bands, H×W×C; None for what OpenCV decodes."""
     if content[:4] not in (b'II*\0', b'MM\0*'):
         return None

@@ -75,7 +75,9 @@ def test_each_image_of_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     for _, name, shown, picture in hook.painted:
         assert np.array_equal(picture, six[..., :3] if name != 'c' else six[..., 2::-1])  # OpenCV's order of colours
         assert torch.equal(shown[0], inputs[0])
-    assert mmcv.imfrombytes(plain).shape == (4, 5, 3)
+    with painting.three_band_pictures():
+        loaded = [mmcv.imfrombytes(content, flag='unchanged', backend='tifffile') for content in contents]
+    assert [image.shape for image in loaded] == [(4, 5, 6), (6, 4, 5), (4, 5, 3)]  # a pipeline gets all that it asks for
 
     lines: list[tuple] = []
     monkeypatch.setattr(painting, 'print_log', lambda *args: lines.append(args))
