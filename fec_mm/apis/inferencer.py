@@ -1,6 +1,7 @@
 """Images in, what a model finds in them out."""
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
@@ -8,10 +9,11 @@ from typing import Any, Union
 
 import numpy as np
 from mmengine.config import Config
+from mmengine.logging import print_log
 from mmengine.registry import DefaultScope
 
 from fec_mm.datasets.hidden import is_hidden
-from fec_mm.datasets.image_suffixes import image_suffixes
+from fec_mm.datasets.image_suffixes import image_suffixes, is_image
 from fec_mm.errors import UserError
 
 from .images import readable
@@ -116,9 +118,14 @@ def _images(item: Image) -> list[str | np.ndarray]:
         return [item]
     path = Path(item)
     if path.is_dir():
-        files = sorted(file for file in path.iterdir() if file.suffix.lower() in image_suffixes() and not is_hidden(file.name))
+        images = sorted(file for file in path.iterdir() if is_image(file.name) and not is_hidden(file.name))
+        files = [file for file in images if file.suffix.lower() in image_suffixes()]
         if not files:
             raise UserError(f'folder {path} has no image: give one with {", ".join(image_suffixes())}')
+        others = [file.name for file in images if file not in files]
+        if others:
+            print_log(f'{path}: {len(others)} images, such as {others[0]}, are passed over: OpenCV does not read them', 'current',
+                      logging.WARNING)
     elif path.is_file():
         files = [path]
     else:

@@ -142,9 +142,6 @@ def check_coco(content: Mapping[str, Any], path: str) -> None:
                 raise UserError(f"{path}: entry {i} of '{name}' has no '{lacking[0]}': write it in COCO's format")
     images = {image['id']: image for image in content['images']}
     categories = {category['id'] for category in content['categories']}
-    for i, image in enumerate(content['images']):
-        if not all(isinstance(image[side], (int, float)) for side in ('height', 'width')):
-            raise UserError(f"{path}: entry {i} of 'images' has {image['width']!r}×{image['height']!r} pixels: write numbers")
     if len(images) < len(content['images']):
         _warn(f"{path}: {len(content['images']) - len(images)} of {len(content['images'])} images have the id of another one and "
               'are passed over: give each its own id')
@@ -156,6 +153,8 @@ def check_coco(content: Mapping[str, Any], path: str) -> None:
         if ann['category_id'] not in categories:
             raise UserError(f"{where} has category {_unknown(ann['category_id'], categories, 'the category')}")
         image = images[ann['image_id']]
+        if not all(isinstance(image[side], (int, float)) for side in ('height', 'width')):
+            raise UserError(f"{path}: image {image['id']!r} has {image['width']!r}×{image['height']!r} pixels: write numbers")
         left_out += not _is_inside(ann['bbox'], image, where) or ann.get('area') in (0, 0.)
         if isinstance(ann.get('segmentation'), dict):
             _check_rle(ann['segmentation'], (image['height'], image['width']), where)

@@ -36,7 +36,7 @@ def count_when_mmpretrain_loads() -> None:
     @functools.wraps(is_valid_file)
     def counted(self: Any, filename: str) -> bool:
         valid: bool = is_valid_file(self, filename)
-        if not valid and _is_image(filename):
+        if not valid and is_image(filename):
             self.left_out = [*getattr(self, 'left_out', ()), filename]
         return valid
 
@@ -64,10 +64,11 @@ def _beside(leaf: Any) -> list[str]:
     folder = leaf.data_prefix.get('img_path')
     if not folder or not Path(folder).is_dir():
         return []
-    files = (str(file.relative_to(folder)) for file in Path(folder).rglob('*') if _is_image(file.name))
+    files = (str(file.relative_to(folder)) for file in Path(folder).rglob('*') if is_image(file.name))
     own = leaf.img_suffix, leaf.seg_map_suffix  # images and label maps may lie together
     return [file for file in files if not is_hidden(file) and not file.endswith(own)]
 
 
-def _is_image(name: str) -> bool:
+def is_image(name: str) -> bool:
+    """Whether a file is an image by its name, also of a kind that OpenCV does not read."""
     return name.lower().endswith((*SUFFIXES, *OTHERS))
