@@ -123,5 +123,11 @@ def _pixels(info: dict[str, Any], steps: list[Any]) -> dict[tuple[int, int], int
     if '://' not in path:
         with Image.open(path) as file:
             values = np.asarray(file).astype(np.int64)
-    both, counts = np.unique((values if values.shape == labels.shape else labels) << 16 | labels, return_counts=True)
-    return {(int(key >> 16), int(key & 0xffff)): int(count) for key, count in zip(both, counts)}
+    keys = ((values if values.shape == labels.shape else labels) << 8 | labels).ravel()  # mmseg's labels have 8 bits
+    if keys.min() >= 0 and keys.max() < 1 << 16:  # many times as fast as sorting
+        counts = np.bincount(keys)
+        found = np.flatnonzero(counts)
+        counts = counts[found]
+    else:
+        found, counts = np.unique(keys, return_counts=True)
+    return {(int(key >> 8), int(key & 0xff)): int(count) for key, count in zip(found, counts)}

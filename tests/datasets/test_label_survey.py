@@ -43,6 +43,13 @@ def test_shares(tmp_path: Path) -> None:
     assert found.read() == f'{tmp_path}/maps: 4 label maps'
 
 
+def test_values_of_16_bits(tmp_path: Path) -> None:
+    """mmseg keeps the lower 8 bits; whoever trains on them is told."""
+    dataset = data(tmp_path, [halves(0, 1)])
+    Image.fromarray(halves(0, 257).astype(np.uint16)).save(tmp_path / 'maps/000.png')
+    assert survey(dataset).found() == '0 sky 50.0 %, 257 tree 50.0 %'
+
+
 def test_a_shift_is_seen(tmp_path: Path) -> None:
     found = survey(data(tmp_path, [halves(0, 1, 2, 3, 3)], reduce_zero_label=True))
     assert found.found() == '0 ignored 20.0 %, 1 sky 20.0 %, 2 tree 20.0 %, 3 road 40.0 %'
