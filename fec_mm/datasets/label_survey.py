@@ -123,7 +123,9 @@ def _pixels(info: dict[str, Any], steps: list[Any]) -> dict[tuple[int, int], int
     if '://' not in path:
         with Image.open(path) as file:
             values = np.asarray(file).astype(np.int64)
-    keys = ((values if values.shape == labels.shape else labels) << 8 | labels).ravel()  # mmseg's labels have 8 bits
+    if labels.max() > 255:
+        raise ValueError(f'{path} has labels of more than 8 bits, which mmseg does not load')
+    keys = ((values if values.shape == labels.shape else labels) << 8 | labels).ravel()
     if keys.min() >= 0 and keys.max() < 1 << 16:  # many times as fast as sorting
         counts = np.bincount(keys)
         found = np.flatnonzero(counts)
