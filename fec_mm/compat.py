@@ -24,6 +24,8 @@ def apply() -> None:
     await_torchvision()
     allow_checkpoint_globals()
     import fec_mm.fileio  # noqa: F401  # registers the backend that configs dumped by our tools name
+    from fec_mm.datasets.hidden import pass_over_hidden
+    pass_over_hidden()
 
 
 def declare_torchvision_ops() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from mmengine.config import Config, DictAction
 
 from fec_mm import compat
+from fec_mm.datasets.settings import prepare_datasets
 from fec_mm.errors import UserError
 
 from .processes import check_launcher
@@ -75,6 +76,7 @@ def load_config(args: argparse.Namespace, needed: tuple[str, ...]) -> Config:
     elif not cfg.get('work_dir'):
         cfg.work_dir = str(Path('work_dirs') / Path(args.config).stem)
     import_toolbox(scope)
+    prepare_datasets(cfg)
     return cfg
 
 
@@ -121,6 +123,9 @@ def import_toolbox(scope: str) -> None:
         raise UserError(f'{scope} is not installed, which default_scope asks for: see requirements.txt') from error
     except AssertionError as error:
         raise UserError(f'{scope} cannot be used: {error}') from error
+    if scope == 'mmpretrain':
+        from fec_mm.datasets.image_suffixes import count_when_mmpretrain_loads
+        count_when_mmpretrain_loads()
     if scope == 'mmdet':
         from fec_mm.datasets.coco_checks import check_when_mmdet_loads
         check_when_mmdet_loads()

@@ -14,6 +14,7 @@ from types import FrameType
 
 from fec_mm.errors import UserError, shown
 
+from .explain_data import explain_data
 from .processes import explain_processes
 
 # How to get the data, by the folder that is missing. The layouts are those of the toolboxes' own documentation.
@@ -46,7 +47,7 @@ def explain(error: BaseException) -> str | None:
     """
     if isinstance(error, UserError):
         return _one_line(_message(error))
-    line = explain_processes(error, _message(error))
+    line = explain_processes(error, _message(error)) or explain_data(error, _message(error), [f for f, _ in _frames(error)])
     if line is not None:
         return _one_line(line)
     for about in (_unsafe_checkpoint, _unknown_type, _missing_package, _bad_json, _gone_folder, _bad_path, _bad_encoding,

@@ -1,6 +1,7 @@
 """Images in, what a model finds in them out."""
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
@@ -8,16 +9,19 @@ from typing import Any, Union
 
 import numpy as np
 from mmengine.config import Config
+from mmengine.logging import print_log
 from mmengine.registry import DefaultScope
 
+from fec_mm.datasets.hidden import is_hidden
+from fec_mm.datasets.image_suffixes import image_suffixes, is_image
 from fec_mm.errors import UserError, shown
 
 from .images import readable
 from .models import get_config, get_model
 from .outputs import PAINTERS
+from .painting import many_bands, three_band_pictures
 
 SCOPES = {'classification': 'mmpretrain', 'detection': 'mmdet', 'segmentation': 'mmseg'}
-SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.pgm', '.png', '.ppm', '.tif', '.tiff', '.webp')
 Image = Union[str, PathLike, np.ndarray]
 
 
@@ -62,7 +66,7 @@ class FECInferencer:
             dict with `predictions` and `visualization`.
 
         Raises:
-            UserError: no such file or no image; a folder without images.
+            UserError: no such file or no image; a folder without images; more than four bands, in classification.
         """
         if out_dir is not None and self.task == 'classification':
             Path(out_dir).mkdir(parents=True, exist_ok=True)
@@ -71,7 +75,9 @@ class FECInferencer:
             kwargs['out_dir'] = str(out_dir)
         given = [inputs] if isinstance(inputs, (str, PathLike, np.ndarray)) else inputs
         images = [image for item in given for image in _images(item)]
-        with DefaultScope.overwrite_default_scope(SCOPES[self.task]):
+        if self.task == 'classification':
+            _check_bands(images)
+        with DefaultScope.overwrite_default_scope(SCOPES[self.task]), three_band_pictures():
             return self.inferencer(images, **kwargs)
 
 
@@ -94,6 +100,13 @@ def _inferencer(task: str, model: Any, device: str | None) -> Any:
     return Built(model.cfg, device=device)
 
 
+def _check_bands(images: Sequence[str | np.ndarray]) -> None:
+    """mmpretrain/apis/image_classification.py, `preprocess`: it reads three bands, whatever the test pipeline does."""
+    for path in images:
+        if isinstance(path, str) and path.lower().endswith(('.tif', '.tiff')) and many_bands(Path(path).read_bytes()) is not None:
+            raise UserError(f"{path} has more than four bands, and mmpretrain's inferencer reads three: give it to tools/test.py")
+
+
 def _images(item: Image) -> list[str | np.ndarray]:
     """An array, a file, or the images of a folder by name."""
     if isinstance(item, np.ndarray):
@@ -105,9 +118,14 @@ def _images(item: Image) -> list[str | np.ndarray]:
         return [item]
     path = Path(item)
     if path.is_dir():
-        files = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
+        images = sorted(file for file in path.iterdir() if is_image(file.name) and not is_hidden(file.name))
+        files = [file for file in images if file.suffix.lower() in image_suffixes()]
         if not files:
-            raise UserError(f'folder {shown(path)} has no image: give one with {", ".join(SUFFIXES)}')
+            raise UserError(f'folder {shown(path)} has no image: give one with {", ".join(image_suffixes())}')
+        others = [file.name for file in images if file not in files]
+        if others:
+            what = f'{len(others)} images, such as {shown(others[0])}, are passed over: OpenCV does not read them'
+            print_log(f'{shown(path)}: {what}', 'current', logging.WARNING)
     elif path.is_file():
         files = [path]
     else:

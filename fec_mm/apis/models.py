@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
+import logging
 from copy import deepcopy
 from os import PathLike
 from pathlib import Path
@@ -10,8 +11,10 @@ from typing import Any
 
 from mmengine.config import Config
 from mmengine.fileio import load
+from mmengine.logging import print_log
 
 import fec_mm
+from fec_mm.datasets.class_names import difference
 from fec_mm.errors import UserError
 
 from .config import TOOLBOXES, check_scope, import_toolbox, read_config
@@ -99,7 +102,9 @@ def get_model(model: str | PathLike[str] | Config, pretrained: str | PathLike[st
         built = MODELS.build(cfg.model)
     meta = _dataset_meta(cfg)
     if pretrained is not None:
-        meta.update(_load(built, str(pretrained)))
+        known = _load(built, str(pretrained))
+        _compare(meta, known, cfg)
+        meta.update(known)
     if not has_accelerator():
         built = revert_sync_batchnorm(built)
     built.cfg = built._config = cfg  # as mmdet and mmseg, and as mmpretrain call it
@@ -151,6 +156,13 @@ def _dataset_meta(cfg: Config) -> dict[str, Any]:
     with DATASETS.switch_scope_and_registry(cfg.default_scope) as datasets:
         kind = datasets.get(dataset['type']) if 'type' in dataset else None
     return _classes({**getattr(kind, 'METAINFO', {}), **(dataset.get('metainfo') or {})})
+
+
+def _compare(meta: dict[str, Any], known: dict[str, Any], cfg: Config) -> None:
+    """Warn of classes that a config names otherwise than the checkpoint, whose names are shown."""
+    line = difference(meta.get('classes', ()), known.get('classes', ()), f'{cfg.filename or "the config"}', 'the checkpoint')
+    if line is not None:
+        print_log(f'{line.text}: the names of the checkpoint are taken', 'current', logging.WARNING)
 
 
 def _classes(meta: dict[str, Any]) -> dict[str, Any]:

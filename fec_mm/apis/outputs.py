@@ -7,7 +7,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from fec_mm.engine.check_data_hook import leaves
+from fec_mm.datasets.leaves import leaves
 from fec_mm.errors import UserError
 
 # Hook, its switch, its folder argument (mmseg paints into the visualizer's folder), and the visualizer it needs.

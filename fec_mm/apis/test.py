@@ -46,6 +46,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     from .config import load_config, set_loader_defaults
     from .launch import process_group
     from .outputs import check_out, save_label_maps, show
+    from .painting import forget_training
     from .tta import use_tta
     cfg = load_config(args, needed=('model', 'test_dataloader', 'test_cfg', 'test_evaluator'))
     check_out(args.out, args.out_item, cfg.default_scope)
@@ -53,6 +54,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     cfg.load_from, cfg.resume = args.checkpoint, False
     if args.show_dir:
         show(cfg, args.show_dir)
+        forget_training(cfg)
     if args.tta:
         use_tta(cfg)
     if args.out and args.out_item == 'pred' and cfg.default_scope == 'mmseg':
@@ -71,6 +73,7 @@ def _test(cfg: Config, args: argparse.Namespace, notes: list[str]) -> dict[str, 
 
     from .config import build_runner, log_notes
     from .outputs import add_dump, check_distinct, write_beside
+    from .painting import paint_any_image
     from .unlabelled import expect_no_labels, is_unlabelled
     runner = build_runner(cfg)
     if is_unlabelled(runner.test_loop.dataloader.dataset, cfg.default_scope):
@@ -79,6 +82,8 @@ def _test(cfg: Config, args: argparse.Namespace, notes: list[str]) -> dict[str, 
     log_notes(notes)
     runner.register_hook(CheckDataHook())
     runner.register_hook(StrictLoadHook(args.checkpoint))
+    if args.show_dir:
+        paint_any_image(runner)
     beside = write_beside(args.out) if args.out else None
     if beside and args.out_item == 'pred' and cfg.default_scope != 'mmseg':
         add_dump(runner, cfg.default_scope, str(beside))

@@ -5,7 +5,7 @@ from typing import Any
 
 from mmengine.evaluator import DumpResults
 
-from fec_mm.engine.check_data_hook import leaves
+from fec_mm.datasets.leaves import leaves
 from fec_mm.errors import UserError, shown
 
 

@@ -7,29 +7,46 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from fec_mm.errors import UserError
 
+from .coco_repairs import id_of, mask_fault, repair_coco
+from .settings import one_name
+
 NEEDED = {'images': ('id', 'file_name', 'height', 'width'), 'categories': ('id', 'name'),
-          'annotations': ('id', 'image_id', 'category_id', 'bbox', 'area')}
+          'annotations': ('id', 'image_id', 'category_id', 'bbox')}
 
 
 def check_when_mmdet_loads() -> None:
-    """Have every `CocoDataset` of this process check its annotations while it loads them."""
+    """Have the `CocoDataset`s of this process check and complete their annotations while they load them.
+
+    And every `CocoMetric` complete them, too.
+    """
     from mmdet.datasets import CocoDataset
+    from mmdet.evaluation.metrics import coco_metric
     base: Any = CocoDataset.COCOAPI
     if base.__name__ == 'CheckedCOCO':
         return
 
-    class CheckedCOCO(base):
-        """Refuses contradictions: within the file, and to the classes of the config."""
+    class CompletedCOCO(base):
+        """Knows its file, and lacks nothing that can be put in."""
 
         def __init__(self, annotation_file: str) -> None:
             self.path = annotation_file
+            super().__init__(annotation_file)
+
+        def createIndex(self) -> None:
+            repair_coco(self.dataset, self.path)
+            super().createIndex()
+
+    class CheckedCOCO(CompletedCOCO):
+        """Refuses contradictions: within the file, and to the classes of the config."""
+
+        def __init__(self, annotation_file: str) -> None:
             try:
                 super().__init__(annotation_file)
             except AssertionError as error:
@@ -43,14 +60,64 @@ def check_when_mmdet_loads() -> None:
         def get_cat_ids(self, cat_names: Sequence[str] = (), **kwargs: Any) -> list[int]:
             """As mmdet asks for those of `metainfo.classes`, which then are numbered in this order."""
             found: list[int] = super().get_cat_ids(cat_names=cat_names, **kwargs)
-            names = [self.cats[i]['name'] for i in found]
-            if cat_names and names != list(cat_names):
-                lacking = [name for name in cat_names if name not in names]
-                what = f'has no category {lacking[0]}' if lacking else f'has the categories in the order {", ".join(names)}'
-                raise UserError(f'{self.path} {what}: give metainfo.classes the names that it has, in its order')
+            check_categories([self.cats[i]['name'] for i in found], cat_names, self.path)
             return found
 
-    CocoDataset.COCOAPI = CheckedCOCO
+    def parse_data_info(self: Any, raw_data_info: dict[str, Any]) -> Any:
+        info = parse(self, raw_data_info)
+        check_masks(self, info, raw_data_info['raw_ann_info'])
+        return info
+
+    parse = CocoDataset.parse_data_info
+    CocoDataset.parse_data_info = parse_data_info
+    CocoDataset.COCOAPI, coco_metric.COCO = CheckedCOCO, CompletedCOCO
+
+
+def check_categories(found: Sequence[str], classes: Sequence[str], path: str) -> None:
+    """Make sure that the categories of a file are the classes of a config, in their order.
+
+    Args:
+        found: names of the categories that are among the classes, in the order of the file.
+        classes: of `metainfo`.
+        path: of the file, for the errors.
+
+    Raises:
+        UserError: naming the first class that is not there, or not there, or there twice.
+    """
+    if isinstance(classes, str):
+        raise UserError(one_name(classes))
+    if not classes or list(found) == list(classes):
+        return
+    lacking = [name for name in classes if name not in found]
+    twice = [name for name in found if found.count(name) > 1]
+    if twice:
+        raise UserError(f"{path} has {found.count(twice[0])} categories of the name '{twice[0]}', which are one class: "
+                        'give its annotations one category_id, and leave the others out')
+    what = f'has no category {lacking[0]}' if lacking else f'has the categories in the order {", ".join(found)}'
+    raise UserError(f'{path} {what}: give metainfo.classes the names that it has, in its order')
+
+
+def check_masks(dataset: Any, info: dict[str, Any], annotations: Sequence[Mapping[str, Any]]) -> None:
+    """Make sure that what a data set with masks has read of an image has them: its pipeline fails otherwise.
+
+    Args:
+        dataset: a `CocoDataset`; without `LoadAnnotations(with_mask=True)` it passes.
+        info: what it made of the image.
+        annotations: of the image.
+
+    Raises:
+        UserError: naming the annotation.
+    """
+    steps = getattr(getattr(dataset, 'pipeline', None), 'transforms', ())
+    least = (dataset.filter_cfg or {}).get('min_size', 0) if not dataset.test_mode else 0
+    if min(info['height'], info['width']) < least or not any(getattr(step, 'with_mask', False) for step in steps):
+        return
+    taken = [instance['bbox'] for instance in info['instances']]
+    for ann in annotations:
+        fault, (x, y, width, height) = mask_fault(ann), ann['bbox']
+        if fault and [x, y, x + width, y + height] in taken:
+            raise UserError(f'{dataset.ann_file}: annotation {id_of(ann)} {fault}, and LoadAnnotations(with_mask=True) wants one '
+                            'of each: give it one, or leave it out')
 
 
 def check_coco(content: Mapping[str, Any], path: str) -> None:
@@ -75,23 +142,37 @@ def check_coco(content: Mapping[str, Any], path: str) -> None:
                 raise UserError(f"{path}: entry {i} of '{name}' has no '{lacking[0]}': write it in COCO's format")
     images = {image['id']: image for image in content['images']}
     categories = {category['id'] for category in content['categories']}
+    if len(images) < len(content['images']):
+        _warn(f"{path}: {len(content['images']) - len(images)} of {len(content['images'])} images have the id of another one and "
+              'are passed over: give each its own id')
     left_out = 0
     for ann in content.get('annotations', []):
         where = f"{path}: annotation {ann['id']}"
         if ann['image_id'] not in images:
-            raise UserError(f"{where} is of image {ann['image_id']}, which the file does not list: add the image or drop it")
+            raise UserError(f"{where} is of image {_unknown(ann['image_id'], images, 'the image')}")
         if ann['category_id'] not in categories:
-            raise UserError(f"{where} has category {ann['category_id']}, which the file does not list: "
-                            'add the category or drop it')
+            raise UserError(f"{where} has category {_unknown(ann['category_id'], categories, 'the category')}")
         image = images[ann['image_id']]
-        left_out += not _is_inside(ann['bbox'], image, where)
+        if not all(isinstance(image[side], (int, float)) for side in ('height', 'width')):
+            raise UserError(f"{path}: image {image['id']!r} has {image['width']!r}×{image['height']!r} pixels: write numbers")
+        left_out += not _is_inside(ann['bbox'], image, where) or ann.get('area') in (0, 0.)
         if isinstance(ann.get('segmentation'), dict):
             _check_rle(ann['segmentation'], (image['height'], image['width']), where)
     if left_out:
-        from mmengine.logging import print_log
-        total = len(content['annotations'])
-        print_log(f'{path}: {left_out} of {total} boxes are empty or outside of their image and are left out',
-                  logger='current', level=logging.WARNING)
+        _warn(f"{path}: {left_out} of {len(content['annotations'])} boxes are empty or outside of their image and are left out")
+
+
+def _warn(text: str) -> None:
+    from mmengine.logging import print_log
+    print_log(text, 'current', logging.WARNING)
+
+
+def _unknown(wanted: Any, known: Iterable[Any], what: str) -> str:
+    """An id that is not listed; a text is no number, whatever it looks like."""
+    alike = [i for i in known if str(i) == str(wanted)]
+    if alike:
+        return f'{wanted!r}, and the file lists {alike[0]!r}: write ids as numbers, without quotes'
+    return f'{wanted!r}, which the file does not list: add {what} or drop it'
 
 
 def _is_inside(box: Any, image: Mapping[str, Any], where: str) -> bool:

@@ -86,3 +86,19 @@ def check_samples(dataset: Any, ignored: Iterable[int] = ()) -> None:
         is_segmentation = classes and hasattr(dataset, 'ignore_index')
         check = CheckSample(len(classes), {dataset.ignore_index, *ignored}) if is_segmentation else CheckSample()
         steps.insert(loading[-1] + 1, check)
+
+
+def check_reduced_zero(leaf: Any) -> None:
+    """Make sure that a data set of mmseg and the step that loads its label maps agree on what 0 is, which mmseg asserts.
+
+    Raises:
+        UserError: they do not. Which of them to follow is a matter of the label maps: both ways train.
+    """
+    said = getattr(leaf, 'reduce_zero_label', None)
+    for step in getattr(getattr(leaf, 'pipeline', None), 'transforms', ()):
+        wanted = getattr(step, 'reduce_zero_label', None) if hasattr(step, '_load_seg_map') else None
+        if None not in (said, wanted) and wanted != said:
+            raise UserError(f'{type(step).__name__}(reduce_zero_label={wanted}) in the pipeline and {type(leaf).__name__}'
+                            f'(reduce_zero_label={said}) differ: where 0 is a class, as in label maps of your own, leave it out '
+                            f'of {type(step).__name__} in train_pipeline and test_pipeline; where 0 is to be ignored and classes '
+                            'begin at 1, give it to the data set too')

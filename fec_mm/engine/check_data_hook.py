@@ -1,38 +1,74 @@
 """A data set without anything to learn or to measure is an error, and so is a sample that contradicts itself."""
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
+from collections.abc import Iterable
 from typing import Any
 
+from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
-from mmengine.runner import Runner
+from mmengine.logging import print_log
+from mmengine.runner import IterBasedTrainLoop, Runner
 from torch import nn
 
+from fec_mm.datasets.image_suffixes import passed_over
+from fec_mm.datasets.label_survey import survey_labels
+from fec_mm.datasets.leaves import class_names, leaves, where
 from fec_mm.datasets.named_samples import name_samples, restart_workers
-from fec_mm.datasets.sample_checks import check_samples
+from fec_mm.datasets.sample_checks import check_reduced_zero, check_samples
 from fec_mm.errors import UserError
 from fec_mm.registry import HOOKS
 
-# Heads that predict the classes of the data set; auxiliary ones, and those of proposals, predict something else.
-HEADS = re.compile(r'(?:^|\.)(?:head|decode_head|bbox_head|mask_head)(?:\.\d+)?$')
+from .class_checks import (
+    check_checkpoint_names,
+    check_heads,
+    check_one_hot,
+    check_spare_outputs,
+    check_validation_names,
+    checkpoint_classes,
+    labels_are_classes,
+    warn,
+)
+from .evaluator_checks import check_evaluator, check_ignored, check_topk
 
 
 @HOOKS.register_module()
 class CheckDataHook(Hook):
-    """Refuse a loader without samples, and a set of detection without one object, and more classes than the heads have.
+    """Refuse data that cannot be learnt or measured, before the first step: without samples, or without one object.
 
-    Also has samples checked while they are loaded (`fec_mm.datasets.sample_checks`).
+    And data whose classes are not those of the model, the validation or the checkpoint (`class_checks`), or whose metrics have a
+    file of other images (`evaluator_checks`). What may be meant is warned of. Also shows the labels of label maps, and has
+    samples checked while they are loaded (`fec_mm.datasets.sample_checks`).
     """
 
+    def __init__(self) -> None:
+        self.known: tuple[str, ...] = ()  # the classes of the checkpoint that is loaded
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        """Note the classes that a checkpoint was trained with."""
+        self.known = checkpoint_classes(checkpoint)
+
     def before_train(self, runner: Runner) -> None:
-        """Check the training data.
+        """Check the training data, and that the validation to come fits to them; show which labels they have.
 
         Raises:
             UserError: naming the annotation file.
         """
-        _check(runner.train_dataloader.dataset, runner.model)
-        _check_classes(runner.train_dataloader.dataset, runner.model)
+        data, model = runner.train_dataloader.dataset, runner.model
+        _check(data, model)
+        check_heads(data, model)
+        check_one_hot(data, model)
+        if len(self.known) == len(class_names(data)):  # otherwise the head is not that of the checkpoint
+            check_checkpoint_names(self.known, data, 'train', strict=False)
+        loop = _validation(runner)
+        metrics = getattr(getattr(loop, 'evaluator', None), 'metrics', ())
+        check_spare_outputs(data, model, metrics)
+        check_topk(metrics, model, 'val')
+        if loop is not None:
+            check_validation_names(data, loop.dataloader.dataset, labels_are_classes(model, metrics))
+            check_evaluator(metrics, loop.dataloader.dataset, 'val')
+        _show(data, model, 'train')
+        if loop is not None:
+            _show(loop.dataloader.dataset, model, 'val', metrics)
         restart_workers(getattr(runner, 'train_loop', None))
 
     def before_val(self, runner: Runner) -> None:
@@ -40,32 +76,38 @@ class CheckDataHook(Hook):
         _check(runner.val_dataloader.dataset, runner.model)
 
     def before_test(self, runner: Runner) -> None:
-        """Check the test data, which may have no annotations; raises as `before_train`."""
-        for leaf in leaves(runner.test_dataloader.dataset):
-            check_samples(leaf, _ignored(runner.model))
+        """Check the test data, which may have no annotations, and its classes; raises as `before_train`."""
+        data, model, metrics = runner.test_dataloader.dataset, runner.model, runner.test_evaluator.metrics
+        for leaf in leaves(data):
+            check_samples(leaf, _ignored(model))
+            check_reduced_zero(leaf)
             name_samples(leaf)
+        check_spare_outputs(data, model)
+        check_checkpoint_names(self.known, data, 'test', labels_are_classes(model, metrics))
+        check_topk(metrics, model, 'test')
+        check_evaluator(metrics, data, 'test')
+        _show(data, model, 'test', metrics)
 
 
-def leaves(dataset: Any) -> Iterator[Any]:
-    """The data sets inside of wrappers such as RepeatDataset and ConcatDataset."""
-    inner = [dataset.dataset] if hasattr(dataset, 'dataset') else getattr(dataset, 'datasets', [])
-    if not inner:
-        yield dataset
-    for child in inner:
-        yield from leaves(child)
+def _validation(runner: Runner) -> Any:
+    """The loop of a validation that will come, or None."""
+    loop, train = getattr(runner, 'val_loop', None), getattr(runner, 'train_loop', None)
+    last = getattr(train, 'max_iters' if isinstance(train, IterBasedTrainLoop) else 'max_epochs', None)
+    return None if last is not None and getattr(train, 'val_begin', 0) > last else loop
 
 
 def _check(dataset: Any, model: nn.Module) -> None:
     for leaf in leaves(dataset):
-        where = _where(leaf)
         if len(leaf) == 0:
-            raise UserError(f'{where} gives no sample: check the annotations, metainfo.classes, the image folder and filter_cfg')
+            raise UserError(f'{where(leaf)} gives no sample: '
+                            'check the annotations, metainfo.classes, the image folder and filter_cfg')
         check_samples(leaf, _ignored(model))
         name_samples(leaf)
+        check_reduced_zero(leaf)
         if not hasattr(leaf, 'get_data_info') or 'instances' not in leaf.get_data_info(0):
             continue
         if not any(leaf.get_data_info(i)['instances'] for i in range(len(leaf))):
-            raise UserError(f'{where} lists {len(leaf)} images and no object of the classes: '
+            raise UserError(f'{where(leaf)} lists {len(leaf)} images and no object of the classes: '
                             'check the annotations and metainfo.classes')
 
 
@@ -75,26 +117,21 @@ def _ignored(model: nn.Module) -> set[int]:
     return {label for label in found if isinstance(label, int) and label >= 0}
 
 
-def _where(leaf: Any) -> str:
-    prefix = getattr(leaf, 'data_prefix', '')
-    return str(getattr(leaf, 'ann_file', '') or (prefix.get('img_path') if isinstance(prefix, dict) else prefix)
-               or type(leaf).__name__)
-
-
-def _check_classes(dataset: Any, model: nn.Module) -> None:
-    """Detectors take a label beyond their classes for background, and a GPU says "device-side assert triggered".
-
-    Of wrappers the outermost one knows what is trained on.
-    """
-    meta = getattr(dataset, 'metainfo', {})
-    classes = meta.get('classes') or ()
-    if 'thing_classes' in meta:  # panoptic: a head for things alone
+def _show(dataset: Any, model: nn.Module, part: str, metrics: Iterable[Any] = ()) -> None:
+    """Say of every data set which images it passes over, which classes occur nowhere and, for training, which labels it has."""
+    if not is_main_process():
         return
-    for name, module in model.named_modules():
-        count = getattr(module, 'num_classes', None)
-        if not HEADS.search(name) or not isinstance(count, int) or getattr(module, 'class_agnostic', False):
+    for leaf in leaves(dataset):
+        line = passed_over(leaf)
+        if line is not None:
+            warn(line)
+        survey = survey_labels(leaf, _ignored(model))
+        if survey is None:
             continue
-        if count < len(classes):
-            where = _where(next(leaves(dataset)))
-            raise UserError(f'{where} has {len(classes)} classes and {name} ({type(module).__name__}) has num_classes={count}: '
-                            'correct num_classes or metainfo.classes')
+        if part == 'train':
+            zero = ' (reduce_zero_label)' if getattr(leaf, 'reduce_zero_label', False) else ''
+            print_log(f'{survey.read()}{zero}, values and what they mean: {survey.found()}', 'current')
+        line = survey.lacking()
+        if line is not None:
+            warn(line)
+        check_ignored(metrics, survey, part)

@@ -3,11 +3,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from . import annotations, checkpoints, command_line, configs, images
+from . import annotations, checkpoints, command_line, configs, images, own_data
 from .case import Case
 
 DOCUMENT = Path(__file__).parents[2] / 'docs/errors.md'
-CATALOGUE = {'Images': images.CASES, 'Annotations': annotations.CASES, 'Checkpoints': checkpoints.CASES, 'Configs': configs.CASES,
+CATALOGUE = {'Images': images.CASES, 'Annotations': annotations.CASES, 'Own data': own_data.CASES,
+             'Checkpoints': checkpoints.CASES, 'Configs': configs.CASES,
              'Command line': command_line.CASES}
 HEAD = """# What went wrong
 

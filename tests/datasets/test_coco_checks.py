@@ -72,6 +72,16 @@ def test_bad_masks(mask: Any) -> None:
         check_coco(content(segmentation=mask), 'a.json')
 
 
+def test_sizes_are_numbers_where_they_are_needed() -> None:
+    for size in ('6', None):
+        wanted = content()
+        wanted['images'].append(dict(id=2, file_name='b.png', height=size, width=8))
+        check_coco(wanted, 'a.json')  # nothing is annotated in it
+        wanted['images'][0]['height'] = size
+        with pytest.raises(UserError, match=rf'a\.json: image 1 has 8×{size!r} pixels: write numbers'):
+            check_coco(wanted, 'a.json')
+
+
 def test_a_test_set_has_no_annotations() -> None:
     wanted = content()
     del wanted['annotations']
