@@ -31,6 +31,7 @@ class CheckDataHook(Hook):
             UserError: naming the annotation file.
         """
         _check(runner.train_dataloader.dataset, runner.model)
+        _check_objects(runner.train_dataloader.dataset)
         _check_classes(runner.train_dataloader.dataset, runner.model)
 
     def before_val(self, runner: Runner) -> None:
@@ -63,6 +64,19 @@ def _check(dataset: Any, model: nn.Module) -> None:
         if not any(leaf.get_data_info(i)['instances'] for i in range(len(leaf))):
             raise UserError(f'{where} lists {len(leaf)} images and no object of the classes: '
                             'check the annotations and metainfo.classes')
+
+
+def _check_objects(dataset: Any) -> None:
+    """Objects that training ignores, such as crowds, teach nothing; validation may still count them.
+
+    Raises:
+        UserError: no data set that is trained on has any other.
+    """
+    found = [leaf for leaf in leaves(dataset) if hasattr(leaf, 'get_data_info') and 'instances' in leaf.get_data_info(0)]
+    if found and all(instance.get('ignore_flag') for leaf in found for i in range(len(leaf))
+                     for instance in leaf.get_data_info(i)['instances']):
+        raise UserError(f'{_where(found[0])} lists only objects that training ignores (iscrowd, difficult): '
+                        'annotate single objects, or correct iscrowd')
 
 
 def _ignored(model: nn.Module) -> set[int]:
