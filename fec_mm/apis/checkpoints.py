@@ -60,7 +60,8 @@ def _candidates(work_dir: str, named: str, template: str) -> Iterator[str]:
     """Files to continue from, the best first; damaged ones before it, so that they are named."""
     if named:
         yield named
-    # Only now are others opened. Also where the pointer points, as the hook has an `out_dir`. The same name first: the whole folder may have been moved.
+    # Others are opened only now. Also where the pointer points, as the hook has an `out_dir`. The same name first: the whole
+    # folder may have been moved.
     folders = {Path(work_dir).resolve(), *([Path(named).resolve().parent] if named else [])}
     found: dict[Path, tuple[bool, float, int]] = {}
     for path in {path for folder in folders for end in ('.pth', Path(template).suffix) for path in folder.glob(f'*{end}')}:

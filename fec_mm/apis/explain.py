@@ -80,7 +80,7 @@ def _line(frame: FrameType, number: int) -> str:
 
 
 def _full_disk(error: BaseException) -> str | None:
-    """Of what a run cannot do without, such as the files of a metric. (Logs can fail, and checkpoints have a line of their own.)"""
+    """Of what a run cannot do without, such as the files of a metric. Logs can fail; checkpoints have a line of their own."""
     if not isinstance(error, OSError) or error.errno not in (errno.ENOSPC, errno.EDQUOT):
         return None
     return (f'{error.filename or "a file"} cannot be written ({error.strerror}): '

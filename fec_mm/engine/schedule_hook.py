@@ -85,7 +85,8 @@ def _check_one_cycle(scheduler: Any, last: int, unit: str) -> None:
     steps = max(0, min(last, scheduler.end - 1) - max(scheduler._global_step + 1, scheduler.begin) + 1)
     if scheduler.last_step + steps > scheduler.total_steps:
         raise UserError(f'{type(scheduler).__name__}: total_steps is {scheduler.total_steps} {unit}, and the training has '
-                        f'{last}: set total_steps of param_scheduler to the length of the training, or end to that of the schedule'
+                        f'{last}: set total_steps of param_scheduler to the length of the training, or end to that of the '
+                        'schedule'
                         + ('; a checkpoint brings its own, start from its weights with load_from, without --resume'
                            if scheduler._global_step > 0 else ''))
 

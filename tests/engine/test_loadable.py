@@ -33,7 +33,8 @@ OTHERS: dict[str, Any] = {
     'own': Own(), 'function': lambda: 1, 'in a list': [1, range(2)], 'in a tuple': ((1, [pathlib.Path('x')]), ), 'type': Own}
 LOADABLE: dict[str, Any] = {
     'numbers': [1, 2.5, True, None, 10 ** 30, 1j], 'text': ('a', 'ä'),
-    'tensors': OrderedDict(w=torch.ones(2), p=torch.nn.Parameter(torch.ones(1))), 'arrays': [np.ones(2), np.float32(1), np.array(['a'])], 'buffer': {'loss': HistoryBuffer([1.], [1])},
+    'tensors': OrderedDict(w=torch.ones(2), p=torch.nn.Parameter(torch.ones(1))),
+    'arrays': [np.ones(2), np.float32(1), np.array(['a'])], 'buffer': {'loss': HistoryBuffer([1.], [1])},
     'set': {1, 2}, 'size': torch.Size([1]), 'keys': {1: 2, (1, 'a'): 3}}
 
 
