@@ -21,7 +21,7 @@ def check_pretrained_parts(node: Any) -> None:
         check_pretrained_parts(child)
 
 
-def last_checkpoint(work_dir: str, template: str = 'epoch_{}.pth') -> tuple[str | None, list[str]]:
+def last_checkpoint(work_dir: str, template: str = 'epoch_{}.pth', out_dir: str | None = None) -> tuple[str | None, list[str]]:
     """The checkpoint that `--resume` without a path continues from: the one in `last_checkpoint`, or the newest whole one.
 
     The newest one has the most iterations, by what is in it: clocks go back, and names are anybody's.
@@ -30,6 +30,7 @@ def last_checkpoint(work_dir: str, template: str = 'epoch_{}.pth') -> tuple[str 
         work_dir: the folder.
         template: what the training calls its checkpoints now. Others count if they are called `epoch_1.pth` or `iter_1.pth`,
             or as mmengine noted in them.
+        out_dir: of the checkpoint hook, whose files are in a folder in it.
 
     Returns:
         Its path, None when there is no checkpoint yet; and a line for each that was passed over.
@@ -44,7 +45,8 @@ def last_checkpoint(work_dir: str, template: str = 'epoch_{}.pth') -> tuple[str 
     if '://' in named:
         return named, []
     passed: list[str] = []
-    for path in _candidates(work_dir, named, template):
+    folders = [Path(work_dir), *([Path(out_dir, Path(work_dir).name)] if out_dir and '://' not in out_dir else [])]
+    for path in _candidates(folders, named, template):
         try:
             check_checkpoint(path, RESUMABLE)
             return path, [f'{line}; continuing from {path}' for line in passed]
@@ -56,15 +58,14 @@ def last_checkpoint(work_dir: str, template: str = 'epoch_{}.pth') -> tuple[str 
                     'copy one there, or choose another --work-dir to start again')
 
 
-def _candidates(work_dir: str, named: str, template: str) -> Iterator[str]:
+def _candidates(folders: list[Path], named: str, template: str) -> Iterator[str]:
     """Files to continue from, the best first; damaged ones before it, so that they are named."""
     if named:
         yield named
-    # Others are opened only now. Also where the pointer points, as the hook has an `out_dir`. The same name first: the whole
-    # folder may have been moved.
-    folders = {Path(work_dir).resolve(), *([Path(named).resolve().parent] if named else [])}
+    # Others are opened only now, also those where the pointer points. The same name first: the whole folder may have been moved.
+    places = {folder.resolve() for folder in folders} | ({Path(named).resolve().parent} if named else set())
     found: dict[Path, tuple[bool, float, int]] = {}
-    for path in {path for folder in folders for end in ('.pth', Path(template).suffix) for path in folder.glob(f'*{end}')}:
+    for path in {path for place in places for end in ('.pth', Path(template).suffix) for path in place.glob(f'*{end}')}:
         steps = _iterations(path, template)
         if steps is not None and path != Path(named).resolve():
             number = int((re.findall(r'\d+', path.stem) or [0])[-1])

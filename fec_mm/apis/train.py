@@ -134,7 +134,7 @@ def _choose_source(cfg: Config, automatic: bool) -> list[str]:
     notes: list[str] = []
     if automatic or (cfg.get('resume') and not cfg.get('load_from')):
         hook = (cfg.get('default_hooks') or {}).get('checkpoint') or {}
-        last, notes = last_checkpoint(cfg.work_dir, hook.get('filename_tmpl') or 'epoch_{}.pth')
+        last, notes = last_checkpoint(cfg.work_dir, hook.get('filename_tmpl') or 'epoch_{}.pth', hook.get('out_dir'))
         cfg.resume = last is not None
         cfg.load_from = last or cfg.get('load_from')
     if cfg.get('load_from'):

@@ -46,7 +46,7 @@ class ScheduleHook(Hook):
 
 
 def misfits(scheduler: _ParamScheduler, last: int) -> Iterator[tuple[int, str]]:
-    """What does not fit, a level and a line each.
+    """What does not fit, a level and a line each; of schedules of the learning rate.
 
     Args:
         scheduler: where it begins, fresh or resumed.
@@ -59,6 +59,8 @@ def misfits(scheduler: _ParamScheduler, last: int) -> Iterator[tuple[int, str]]:
     name = type(scheduler).__name__
     if isinstance(scheduler, kinds.OneCycleParamScheduler):
         _check_one_cycle(scheduler, last, unit)
+    if scheduler.param_name != 'lr':
+        return
     setting, length = planned(scheduler)
     if length > last:
         much = length >= MUCH * last or isinstance(scheduler, kinds.MultiStepParamScheduler)
@@ -110,7 +112,7 @@ def warmup_steps(scheduler: Any) -> int:
     """How many steps a schedule raises the rate for at the start; 0 for those that do not."""
     if isinstance(scheduler, WarmupCosineLR):
         return scheduler.warmup
-    if scheduler.param_name != 'lr' or scheduler.begin > 0:
+    if scheduler.begin > 0:
         return 0
     rises = isinstance(scheduler, kinds.LinearParamScheduler) and scheduler.start_factor < scheduler.end_factor
     low = isinstance(scheduler, kinds.ConstantParamScheduler) and scheduler.factor < 1

@@ -113,6 +113,15 @@ def test_checkpoints_of_another_name(tmp_path: Path, name: str, template: str) -
     assert last_checkpoint(str(tmp_path), template)[0] == found
 
 
+def test_the_folder_of_the_hook(tmp_path: Path) -> None:
+    """Also when the pointer into it is lost."""
+    (tmp_path / 'big/run').mkdir(parents=True)
+    expected = write(tmp_path / 'big/run/epoch_2.pth', **progress(2))
+    write(tmp_path / 'big/epoch_3.pth', **progress(3))
+    assert last_checkpoint(str(tmp_path / 'work/run/'), out_dir=str(tmp_path / 'big')) == (expected, [])
+    assert last_checkpoint(str(tmp_path / 'work/run/'), out_dir='s3://big') == (None, [])
+
+
 @pytest.mark.parametrize('content', [torch.ones(3), [1], {'meta': 3}, {'message_hub': {'runtime_info': {'last_ckpt': 7}}}])
 def test_other_files_are_none(tmp_path: Path, content: object) -> None:
     torch.save(content, tmp_path / 'x.pth')

@@ -122,8 +122,8 @@ CASES = [
     Case('Another optimizer to resume', 'The config was changed meanwhile; its state is of no use to another one.',
          'Continue with the optimizer of before, or start from the weights: `load_from`, without `--resume`.',
          "checkpoint …first/epoch_1.pth has the state of another optimizer, without 'momentum' for the SGD of the config: resume "
-         'with the config that it was trained with, or start from its weights: --cfg-options load_from=…first/epoch_1.pth, without '
-         '--resume', damage=trained, argv=CONTINUE,
+         'with the config that it was trained with, or start from its weights: --cfg-options load_from=…first/epoch_1.pth, '
+         'without --resume', damage=trained, argv=CONTINUE,
          config="optim_wrapper['optimizer'] = dict(type='SGD', lr=0.1, momentum=0.9)\n"),
     Case('Another `paramwise_cfg` to resume', 'It makes other groups of parameters; the same with other frozen layers.',
          'Continue with the config of before, or start from the weights: `load_from`, without `--resume`.',

@@ -99,7 +99,7 @@ CASES = [
     Case('A warm-up that is most of the training', 'Settings for a large data set, with a small one.',
          handled='A warning says so at the start, when it exceeds a tenth.',
          config="param_scheduler = [dict(type='LinearLR', start_factor=0.001, by_epoch=False, end=500)]\n",
-         check=lambda place: said(place, 'LinearLR: the warm-up of 500 iterations is 100% of the training, which has 2: shorten')),
+         check=lambda place: said(place, 'LinearLR: the warm-up of 500 iterations is 100% of the training, which has 2: ')),
     Case('A setting that is missing', 'A part of the config was replaced instead of merged.', 'Add it.',
          "RetinaHead needs 'allowed_border' from the config, which does not have it: add it", scope='mmdet',
          config="del model['train_cfg']['allowed_border']\n"),
