@@ -30,6 +30,7 @@ class Own:
 OTHERS: dict[str, Any] = {
     'range': range(3), 'path': pathlib.Path('x'), 'deque': deque([1]), 'frozenset': frozenset([1]), 'slice': slice(1),
     'default dict': defaultdict(int, a=1), 'objects': np.array([None, 'a'], dtype=object), 'time': datetime.datetime(2000, 1, 1),
+    'dates': np.array(['2000-01-01'], dtype='datetime64[D]'), 'fields': np.zeros(2, dtype='i4,f4'),
     'own': Own(), 'function': lambda: 1, 'in a list': [1, range(2)], 'in a tuple': ((1, [pathlib.Path('x')]), ), 'type': Own}
 LOADABLE: dict[str, Any] = {
     'numbers': [1, 2.5, True, None, 10 ** 30, 1j], 'text': ('a', 'ä'),
