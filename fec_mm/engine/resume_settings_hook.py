@@ -10,6 +10,7 @@ from torch.optim import Optimizer
 
 from .resumed_optimizer import check_optimizer, optimizer_changes
 from .resumed_schedules import advance, fit_together, give_rates, schedule_changes
+from .schedule_hook import check_one_cycle
 
 
 class ResumeSettingsHook(Hook):
@@ -32,7 +33,8 @@ class ResumeSettingsHook(Hook):
         """Compare, before the runner loads optimizer and schedules.
 
         Raises:
-            UserError: the optimizer's state is of another optimizer, or of other groups of parameters.
+            UserError: the optimizer's state is of another optimizer, or of other groups of parameters; the config's one-cycle
+                schedule is too short.
         """
         wrapper: Any = runner.optim_wrapper
         optimizer, saved = getattr(wrapper, 'optimizer', None), checkpoint.get('optimizer', {})
@@ -49,6 +51,8 @@ class ResumeSettingsHook(Hook):
             kept = schedule_changes(schedulers, theirs)
         else:
             loop: Any = runner.train_loop
+            for scheduler in schedulers:
+                check_one_cycle(scheduler, loop.max_epochs if scheduler.by_epoch else loop.max_iters)
             length = len(loop.dataloader) if isinstance(loop, EpochBasedTrainLoop) else None
             advance(schedulers, checkpoint['meta'].get('iter', 0), length)
             give_rates(schedulers, optimizer, saved)

@@ -97,7 +97,10 @@ def differ(before: Any, now: Any) -> bool:
         return len(before) != len(now) or any(map(differ, before, now))
     if isinstance(before, (int, float)) and isinstance(now, (int, float)):
         return not math.isclose(before, now, rel_tol=1e-9)
-    return bool(before != now)
+    try:
+        return bool(before != now)
+    except (RuntimeError, ValueError):  # of arrays
+        return str(before) != str(now)
 
 
 def show(value: Any) -> str:

@@ -55,10 +55,8 @@ def misfits(scheduler: _ParamScheduler, last: int) -> Iterator[tuple[int, str]]:
     Raises:
         UserError: the scheduler would raise.
     """
-    unit = 'epochs' if scheduler.by_epoch else 'iterations'
-    name = type(scheduler).__name__
-    if isinstance(scheduler, kinds.OneCycleParamScheduler):
-        _check_one_cycle(scheduler, last, unit)
+    check_one_cycle(scheduler, last)
+    unit, name = _unit(scheduler), type(scheduler).__name__
     if scheduler.param_name != 'lr':
         return
     setting, length = planned(scheduler)
@@ -79,16 +77,29 @@ def misfits(scheduler: _ParamScheduler, last: int) -> Iterator[tuple[int, str]]:
                                 f'has {last}: shorten it ({SHORTER})')
 
 
-def _check_one_cycle(scheduler: Any, last: int, unit: str) -> None:
-    """mmengine/optim/scheduler/param_scheduler.py raises when `last_step` exceeds `total_steps`.
+def _unit(scheduler: _ParamScheduler) -> str:
+    return 'epochs' if scheduler.by_epoch else 'iterations'
+
+
+def check_one_cycle(scheduler: Any, last: int) -> None:
+    """mmengine/optim/scheduler/param_scheduler.py raises when `last_step` exceeds `total_steps`; other kinds pass.
 
     It is stepped once more for each step of the training, where that lies between `begin` and `end`.
+
+    Args:
+        scheduler: where it begins, fresh or resumed.
+        last: of the training, in the scheduler's unit.
+
+    Raises:
+        UserError: the scheduler would raise.
     """
+    if not isinstance(scheduler, kinds.OneCycleParamScheduler):
+        return
     steps = max(0, min(last, scheduler.end - 1) - max(scheduler._global_step + 1, scheduler.begin) + 1)
     if scheduler.last_step + steps > scheduler.total_steps:
-        raise UserError(f'{type(scheduler).__name__}: total_steps is {scheduler.total_steps} {unit}, and the training has '
-                        f'{last}: set total_steps of param_scheduler to the length of the training, or end to that of the '
-                        'schedule'
+        raise UserError(f'{type(scheduler).__name__}: total_steps is {scheduler.total_steps} {_unit(scheduler)}, and the '
+                        f'training has {last}: set total_steps of param_scheduler to the length of the training, or end to that '
+                        'of the schedule'
                         + ('; a checkpoint brings its own, start from its weights with load_from, without --resume'
                            if scheduler._global_step > 0 else ''))
 

@@ -87,6 +87,12 @@ def test_other_schedules_are_the_configs_as_if_from_the_start(tmp_path: Path, be
     assert {int(state['step']) for state in saved['optimizer']['state'].values()} == {16}  # the optimizer continued
 
 
+def test_a_schedule_that_is_too_short_is_one_line(tmp_path: Path) -> None:
+    run(tmp_path, 2, ADAM, [COSINE], resume=False)
+    with pytest.raises(UserError, match='total_steps is 4 iterations, and the training has 16: set total_steps'):
+        run(tmp_path, 4, ADAM, [dict(ONE_CYCLE, total_steps=1)])
+
+
 def test_no_schedule_any_more(tmp_path: Path) -> None:
     rates = run(tmp_path, 2, ADAM, [COSINE], resume=False)[1]
     text, after = run(tmp_path, 3, ADAM, [])
