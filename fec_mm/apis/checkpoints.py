@@ -1,63 +1,16 @@
 """Checkpoints that are damaged or belong to another model are refused before they cost anybody an hour."""
 from __future__ import annotations
 
-import zipfile
-from pathlib import Path
-from pickle import UnpicklingError
+import math
+import re
+from collections.abc import Iterator
+from pathlib import Path, PurePath
 from typing import Any
 
-import torch
-
+from fec_mm.checkpoint_file import RESUMABLE, check_checkpoint, read_checkpoint, refusal
 from fec_mm.errors import UserError
 
-DAMAGED = 'checkpoint {} is damaged or cut short: use another one, or copy it again'
-RESUMABLE = ('meta', 'message_hub', 'optimizer')
-
-
-def check_checkpoint(path: str, needed: tuple[str, ...] = ()) -> None:
-    """Make sure that a checkpoint can be read, weights-only and to its last byte.
-
-    Args:
-        path: of a local file; those with a scheme (http://, s3://, ...) are left to mmengine.
-        needed: what it must hold; `RESUMABLE` for a training to continue from it.
-
-    Raises:
-        UserError: it does not exist, is damaged, or holds something else than weights and mmengine's records, or not what
-            is needed.
-    """
-    if '://' in path:
-        return
-    file = Path(path).expanduser()
-    if not file.is_file():
-        raise UserError(f'checkpoint {path} does not exist: correct the path')
-    damaged = UserError(DAMAGED.format(path))
-    try:
-        zipped = zipfile.is_zipfile(file)
-        if zipped:
-            with zipfile.ZipFile(file) as archive:
-                if archive.testzip() is not None:
-                    raise damaged
-        content = torch.load(file, map_location='cpu', weights_only=True, mmap=zipped or None)
-    except UnpicklingError as error:
-        raise UserError(refusal(path, error, whole=zipped)) from error
-    except (UserError, MemoryError):
-        raise
-    except Exception as error:  # of random bytes, nearly any
-        raise damaged from error
-    if not isinstance(content, dict):
-        raise UserError(f'checkpoint {path} holds a {type(content).__name__} and no state_dict: use another one')
-    missing = [key for key in needed if key not in content]
-    if missing:
-        raise UserError(f'checkpoint {path} has no {", ".join(missing)} and cannot be continued (best_* have weights only): '
-                        'resume from an epoch_* or iter_*, or start from its weights with --cfg-options load_from=')
-
-
-def refusal(path: str, error: UnpicklingError, whole: bool = False) -> str:
-    """One line for what torch's weights-only loader does not load, of a file that is `whole` or may be damaged."""
-    if not whole and 'Unsupported global' not in str(error) and 'Unsupported class' not in str(error):
-        return DAMAGED.format(path)
-    what = str(error).split('WeightsUnpickler error: ')[-1].split('. Please use')[0].split('Check the doc')[0]
-    return f'checkpoint {path} holds more than weights and is not loaded: {what.strip()}'
+__all__ = ['RESUMABLE', 'check_checkpoint', 'check_pretrained_parts', 'last_checkpoint', 'refusal']
 
 
 def check_pretrained_parts(node: Any) -> None:
@@ -68,8 +21,16 @@ def check_pretrained_parts(node: Any) -> None:
         check_pretrained_parts(child)
 
 
-def last_checkpoint(work_dir: str) -> tuple[str | None, list[str]]:
+def last_checkpoint(work_dir: str, template: str = 'epoch_{}.pth', out_dir: str | None = None) -> tuple[str | None, list[str]]:
     """The checkpoint that `--resume` without a path continues from: the one in `last_checkpoint`, or the newest whole one.
+
+    The newest one has the most iterations, by what is in it: clocks go back, and names are anybody's.
+
+    Args:
+        work_dir: the folder.
+        template: what the training calls its checkpoints now. Others count if they are called `epoch_1.pth` or `iter_1.pth`,
+            or as mmengine noted in them.
+        out_dir: of the checkpoint hook, whose files are in a folder in it.
 
     Returns:
         Its path, None when there is no checkpoint yet; and a line for each that was passed over.
@@ -83,13 +44,9 @@ def last_checkpoint(work_dir: str) -> tuple[str | None, list[str]]:
         named = ''
     if '://' in named:
         return named, []
-    # Also where the pointer points, as the hook has an `out_dir`. The same name first: the whole folder may have been moved.
-    folders = {Path(work_dir).resolve(), *([Path(named).resolve().parent] if named else [])}
-    found = {path for folder in folders for kind in ('epoch', 'iter') for path in folder.glob(f'{kind}_*.pth')}
-    found.discard(Path(named).resolve())
-    others = sorted(found, key=lambda path: (path.name == Path(named).name, path.stat().st_mtime), reverse=True)
     passed: list[str] = []
-    for path in ([named] if named else []) + [str(path) for path in others]:
+    folders = [Path(work_dir), *([Path(out_dir, Path(work_dir).name)] if out_dir and '://' not in out_dir else [])]
+    for path in _candidates(folders, named, template):
         try:
             check_checkpoint(path, RESUMABLE)
             return path, [f'{line}; continuing from {path}' for line in passed]
@@ -99,3 +56,37 @@ def last_checkpoint(work_dir: str) -> tuple[str | None, list[str]]:
         return None, []
     raise UserError(f'none of the {len(passed)} checkpoints of {work_dir} can be continued from ({passed[0]}): '
                     'copy one there, or choose another --work-dir to start again')
+
+
+def _candidates(folders: list[Path], named: str, template: str) -> Iterator[str]:
+    """Files to continue from, the best first; damaged ones before it, so that they are named."""
+    if named:
+        yield named
+    # Others are opened only now, also those where the pointer points. The same name first: the whole folder may have been moved.
+    places = {folder.resolve() for folder in folders} | ({Path(named).resolve().parent} if named else set())
+    found: dict[Path, tuple[bool, float, int]] = {}
+    for path in {path for place in places for end in ('.pth', Path(template).suffix) for path in place.glob(f'*{end}')}:
+        steps = _iterations(path, template)
+        if steps is not None and path != Path(named).resolve():
+            number = int((re.findall(r'\d+', path.stem) or [0])[-1])
+            found[path] = path.name == Path(named).name, steps, number
+    yield from map(str, sorted(found, key=lambda path: found[path], reverse=True))
+
+
+def _iterations(path: Path, template: str) -> float | None:
+    """How far the training was that wrote a checkpoint: infinity when that cannot be read, −1 when it does not say.
+
+    None of a file that is not called like this training's, and does not call itself so either.
+    """
+    ours = any(re.fullmatch(r'\d+'.join(re.escape(part) for part in re.split(r'\{[^{}]*\}', each)), path.name)
+               for each in ('epoch_{}.pth', 'iter_{}.pth', template))
+    try:
+        content = read_checkpoint(path)
+    except UserError:
+        return math.inf if ours else None
+    try:
+        if not ours and PurePath(content['message_hub']['runtime_info']['last_ckpt']).name != path.name:
+            return None
+        return float(content['meta']['iter'])
+    except (LookupError, TypeError, ValueError):
+        return -1. if ours else None

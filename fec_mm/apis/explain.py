@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import json
 import linecache
 import os
@@ -50,8 +51,8 @@ def explain(error: BaseException) -> str | None:
     line = explain_processes(error, _message(error)) or explain_data(error, _message(error), [f for f, _ in _frames(error)])
     if line is not None:
         return _one_line(line)
-    for about in (_unsafe_checkpoint, _unknown_type, _missing_package, _bad_json, _gone_folder, _bad_path, _bad_encoding,
-                  _empty_dataset, _bad_image, _misfit, _missing_setting, _bad_setting):
+    for about in (_full_disk, _unsafe_checkpoint, _unknown_type, _missing_package, _bad_json, _gone_folder, _bad_path,
+                  _bad_encoding, _empty_dataset, _bad_image, _misfit, _missing_setting, _bad_setting):
         line = about(error)
         if line is not None:
             return _one_line(line)
@@ -78,6 +79,14 @@ def _frames(error: BaseException) -> Iterator[tuple[FrameType, int]]:
 
 def _line(frame: FrameType, number: int) -> str:
     return linecache.getline(frame.f_code.co_filename, number, frame.f_globals).strip()
+
+
+def _full_disk(error: BaseException) -> str | None:
+    """Of what a run cannot do without, such as the files of a metric. Logs can fail; checkpoints have a line of their own."""
+    if not isinstance(error, OSError) or error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        return None
+    return (f'{error.filename or "a file"} cannot be written ({error.strerror}): '
+            'make room and run it again, a training with --resume')
 
 
 def _unsafe_checkpoint(error: BaseException) -> str | None:

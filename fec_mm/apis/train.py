@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -54,18 +55,27 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _train(cfg: Config, notes: list[str]) -> None:
     """Build the runner and run it; on return nothing refers to it."""
+    from contextlib import redirect_stdout
+
     from fec_mm.engine import CheckDataHook, EpochLengthHook, StrictLoadHook
+    from fec_mm.engine.resume_settings_hook import ResumeSettingsHook
+    from fec_mm.engine.schedule_hook import ScheduleHook
+    from fec_mm.engine.tolerant_log import TolerantStream, tolerate_failing_logs
 
     from .config import build_runner, log_notes
     runner = build_runner(cfg)
+    tolerate_failing_logs(runner)
     log_notes(notes)
     runner.register_hook(CheckDataHook())
+    runner.register_hook(ScheduleHook())
     if cfg.get('resume') and cfg.get('load_from'):
         runner.register_hook(StrictLoadHook(cfg.load_from))
         runner.register_hook(EpochLengthHook())
+        runner.register_hook(ResumeSettingsHook(cfg.load_from))
     elif cfg.get('load_from'):
         runner.register_hook(StrictLoadHook(cfg.load_from, partly=True))
-    runner.train()
+    with redirect_stdout(TolerantStream(sys.stdout)):
+        runner.train()
 
 
 def _check_lengths(cfg: Config) -> None:
@@ -124,7 +134,8 @@ def _choose_source(cfg: Config, automatic: bool) -> list[str]:
     check_pretrained_parts(cfg.model)
     notes: list[str] = []
     if automatic or (cfg.get('resume') and not cfg.get('load_from')):
-        last, notes = last_checkpoint(cfg.work_dir)
+        hook = (cfg.get('default_hooks') or {}).get('checkpoint') or {}
+        last, notes = last_checkpoint(cfg.work_dir, hook.get('filename_tmpl') or 'epoch_{}.pth', hook.get('out_dir'))
         cfg.resume = last is not None
         cfg.load_from = last or cfg.get('load_from')
     if cfg.get('load_from'):

@@ -55,6 +55,7 @@ class CheckDataHook(Hook):
         """
         data, model = runner.train_dataloader.dataset, runner.model
         _check(data, model)
+        _check_objects(data)
         check_heads(data, model)
         check_one_hot(data, model)
         if len(self.known) == len(class_names(data)):  # otherwise the head is not that of the checkpoint
@@ -109,6 +110,19 @@ def _check(dataset: Any, model: nn.Module) -> None:
         if not any(leaf.get_data_info(i)['instances'] for i in range(len(leaf))):
             raise UserError(f'{where(leaf)} lists {len(leaf)} images and no object of the classes: '
                             'check the annotations and metainfo.classes')
+
+
+def _check_objects(dataset: Any) -> None:
+    """Objects that training ignores, such as crowds, teach nothing; validation may still count them.
+
+    Raises:
+        UserError: no data set that is trained on has any other.
+    """
+    found = [leaf for leaf in leaves(dataset) if hasattr(leaf, 'get_data_info') and 'instances' in leaf.get_data_info(0)]
+    if found and all(instance.get('ignore_flag') for leaf in found for i in range(len(leaf))
+                     for instance in leaf.get_data_info(i)['instances']):
+        raise UserError(f'{where(found[0])} lists only objects that training ignores (iscrowd, difficult): '
+                        'annotate single objects, or correct iscrowd')
 
 
 def _ignored(model: nn.Module) -> set[int]:

@@ -1,6 +1,7 @@
 """Checkpoints of which at least one is always whole."""
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePath
@@ -15,6 +16,8 @@ from fec_mm.errors import UserError
 from fec_mm.fileio import AtomicBackend, remove_leftovers
 from fec_mm.registry import HOOKS
 
+from .loadable import LoadableWriter
+
 
 @HOOKS.register_module()
 class SafeCheckpointHook(CheckpointHook):
@@ -22,36 +25,54 @@ class SafeCheckpointHook(CheckpointHook):
 
     A local checkpoint is written beside and renamed, and so is `last_checkpoint`; outdated ones are removed when the new
     one is on the disk, not before, so that there is room for one more than `max_keep_ckpts`. What fails to be written is
-    an error that names the last whole one. Arguments are CheckpointHook's.
+    an error that names the last whole one. What could not be loaded again is left out. Arguments are CheckpointHook's.
     """
 
     def before_train(self, runner: Runner) -> None:
         """Choose the backend, clear away what a killed training left, and know again what it knew."""
         if '://' not in str(self.out_dir or runner.work_dir) and not self.backend_args and not self.file_client_args:
             self.backend_args: dict[str, Any] = dict(backend=AtomicBackend.name)
+        self._writer = LoadableWriter()
+        info = runner.message_hub.runtime_info
+        self._newest = runner.train_loop.epoch if self.by_epoch else runner.train_loop.iter
+        if 'keep_ckpt_ids' in info:  # mmengine's hook removes those beyond `max_keep_ckpts`
+            kept = sorted({step for step in _list_of(int, info['keep_ckpt_ids']) if 0 <= step <= self._newest})
+            runner.message_hub.update_info('keep_ckpt_ids', kept)
         super().before_train(runner)
         if is_main_process() and isinstance(self.file_backend, AtomicBackend):
             remove_leftovers(self.out_dir)
             remove_leftovers(runner.work_dir)
-        known = runner.message_hub.runtime_info if runner.train_loop.iter else {}
+        known = info if runner.train_loop.iter else {}
         # mmengine forgets those whose removal was cut off, and the last one, in which it notes a new best score.
-        self._outdated = [here for path in known.get('outdated_ckpts', []) if (here := self._here(path))]
+        self._outdated = [here for path in _list_of(str, known.get('outdated_ckpts'))
+                          if (here := self._here(path)) and self._may_go(here)]
         self._remove_outdated()
-        if 'last_ckpt' in known:
+        if self._is_own(known.get('last_ckpt')):
             self.last_ckpt = self.file_backend.join_path(self.out_dir, PurePath(known['last_ckpt']).name)
         if hasattr(self, 'best_ckpt_path'):
             self.best_ckpt_path: str | None = self._here(self.best_ckpt_path)
         for indicator, path in getattr(self, 'best_ckpt_path_dict', {}).items():
             self.best_ckpt_path_dict[indicator] = self._here(path)
 
-    def _here(self, path: str | None) -> str | None:
-        """The checkpoint of that name, if there is one in `out_dir`: the training may have been in another folder, or was moved.
+    def _here(self, path: Any) -> str | None:
+        """The checkpoint of that name, if one is in `out_dir`: the training may have been in another folder, or was moved."""
+        here = self.file_backend.join_path(self.out_dir, PurePath(path).name) if self._is_own(path) else ''
+        return here if here and self.file_backend.exists(here) else None
 
-        What a checkpoint says may be anybody's, and is removed later: nothing that is not called like a checkpoint.
+    def _is_own(self, path: Any) -> bool:
+        """Whether this training may have written a checkpoint of that name, until the one that it continues from.
+
+        What a checkpoint says may be anybody's, and is removed or written over later: only what this hook gives a name to.
         """
-        name = PurePath(path or '').name
-        here = self.file_backend.join_path(self.out_dir, name)
-        return here if name.endswith(PurePath(self.filename_tmpl).suffix or '.pth') and self.file_backend.exists(here) else None
+        step = r'(\d+)'.join(re.escape(part) for part in re.split(r'\{[^{}]*\}', self.filename_tmpl))
+        match = re.fullmatch(rf'(best_.+_)?{step}', PurePath(path).name) if isinstance(path, str) else None
+        return match is not None and all(int(number) <= self._newest for number in match.groups()[1:])
+
+    def _may_go(self, path: str) -> bool:
+        """Whether this hook would remove a checkpoint of that name at all."""
+        if PurePath(path).name.startswith('best_'):
+            return bool(self.save_best)
+        return self.max_keep_ckpts > 0 and PurePath(path).name != self.filename_tmpl.format(self._newest)
 
     def _save_checkpoint(self, runner: Runner) -> None:
         super()._save_checkpoint(runner)
@@ -67,13 +88,14 @@ class SafeCheckpointHook(CheckpointHook):
         if self.max_keep_ckpts > 0 and step not in self.keep_ckpt_ids:
             if len(self.keep_ckpt_ids) == self.max_keep_ckpts:
                 name_of_oldest = self.filename_tmpl.format(self.keep_ckpt_ids[0])
-                self._outdated.append(self.file_backend.join_path(self.out_dir, name_of_oldest))
+                if name_of_oldest != name:  # as it is with a template without a number
+                    self._outdated.append(self.file_backend.join_path(self.out_dir, name_of_oldest))
             self.keep_ckpt_ids.append(step)
             runner.message_hub.update_info('keep_ckpt_ids', list(self.keep_ckpt_ids))
         self.last_ckpt = self.file_backend.join_path(self.out_dir, name)
         runner.message_hub.update_info('last_ckpt', self.last_ckpt)
         runner.message_hub.update_info('outdated_ckpts', [PurePath(path).name for path in self._outdated])
-        with _naming_the_last(runner):
+        with _naming_the_last(runner), self._writer.writing(runner):
             runner.save_checkpoint(
                 self.out_dir, name, self.file_client_args, save_optimizer=self.save_optimizer,
                 save_param_scheduler=self.save_param_scheduler, meta=meta, by_epoch=self.by_epoch,
@@ -87,7 +109,8 @@ class SafeCheckpointHook(CheckpointHook):
         Raises:
             UserError: the disk is full, the folder not writable, ...
         """
-        with _naming_the_last(runner), patch.object(self.file_backend, 'remove', self._outdated.append):
+        noting = patch.object(self.file_backend, 'remove', self._outdated.append)
+        with _naming_the_last(runner), self._writer.writing(runner), noting:
             super()._save_best_checkpoint(runner, metrics)
         self._remove_outdated()
 
@@ -104,6 +127,11 @@ class SafeCheckpointHook(CheckpointHook):
                 elif self.file_backend.isfile(path):
                     self.file_backend.remove(path)
         self._outdated = []
+
+
+def _list_of(kind: type, values: Any) -> list[Any]:
+    """Those of a list that are of a type, from a checkpoint that may say anything."""
+    return [value for value in values if type(value) is kind] if isinstance(values, (list, tuple)) else []
 
 
 @contextmanager

@@ -105,6 +105,11 @@ CASES = [
          '…data/boxes.json lists 4 images and no object of the classes: check the annotations and metainfo.classes',
          scope='mmdet', damage=changed(lambda coco: coco['annotations'].clear()),
          config="train_dataloader['dataset']['filter_cfg'] = None\n"),
+    Case('Only crowds', 'Every annotation has `iscrowd`, as some exporters write it; training ignores those.',
+         'Annotate single objects, or correct `iscrowd`.',
+         '…data/boxes.json lists only objects that training ignores (iscrowd, difficult): annotate single objects, or correct '
+         'iscrowd',
+         scope='mmdet', damage=changed(lambda coco: [ann.update(iscrowd=1) for ann in coco['annotations']])),
     Case('Truncated run lengths', 'The mask was cut; pycocotools would fill it with whatever is in memory.', AGAIN,
          '…data/boxes.json: annotation 1 has run lengths that do not fill its mask of [64, 64] pixels: write it again',
          scope='mmdet', damage=first(segmentation={'size': [64, 64], 'counts': [100, 50]}), config=MASKS,

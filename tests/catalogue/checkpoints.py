@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from .case import Case, Place
+from .case import Case, Place, command, write_config
 
 USE = 'Use the config that the checkpoint was trained with, or another checkpoint.'
 DAMAGED = 'checkpoint … is damaged or cut short: use another one, or copy it again'
@@ -73,6 +73,14 @@ def more_classes(state: dict) -> None:
     state.update({'head.fc.weight': torch.zeros(5, 20), 'head.fc.bias': torch.zeros(5)})
 
 
+def trained(place: Place) -> None:
+    """A training of one epoch with the tiny config in a folder of its own, to be continued with the config of the case."""
+    config = place.config.read_text()
+    write_config(place)
+    command('train', place, ('--work-dir', '{folder}/first'))()
+    place.config.write_text(config)
+
+
 ATTACK = Case('A checkpoint with code', 'A pickle can run any command when it is read; a checkpoint from elsewhere may do so.',
               'Do not use it. A checkpoint of your own with objects in it: save its `state_dict` alone.', UNSAFE,
               tools=EVERY_READER, damage=replaced(hostile))
@@ -81,6 +89,7 @@ LOAD = {
     'init_cfg': "model['backbone']['init_cfg'] = dict(type='Pretrained', checkpoint='{folder}/given.pth', prefix='backbone.')\n",
 }
 RESUME = ('--resume', '{checkpoint}')
+CONTINUE = ('--resume', '{folder}/first/epoch_1.pth')
 CASES = [
     Case('A missing checkpoint', 'A wrong path.', 'Correct the path.', 'checkpoint … does not exist: correct the path',
          tools=READERS, damage=lambda place: place.given.update(checkpoint=place.folder / 'none.pth')),
@@ -115,6 +124,33 @@ CASES = [
     Case('A checkpoint of another model to resume', 'The config was changed meanwhile.', USE,
          'checkpoint … is of another model: 2 of another shape (head.fc.weight: (5, 20) instead of (2, 20), ...): use the '
          'config that it was trained with', damage=with_state(more_classes), argv=RESUME),
+    Case('Another optimizer to resume', 'The config was changed meanwhile; its state is of no use to another one.',
+         'Continue with the optimizer of before, or start from the weights: `load_from`, without `--resume`.',
+         "checkpoint …first/epoch_1.pth has the state of another optimizer, without 'momentum' for the SGD of the config: resume "
+         'with the config that it was trained with, or start from its weights: --cfg-options load_from=…first/epoch_1.pth, '
+         'without --resume', damage=trained, argv=CONTINUE,
+         config="optim_wrapper['optimizer'] = dict(type='SGD', lr=0.1, momentum=0.9)\n"),
+    Case('Another `paramwise_cfg` to resume', 'It makes other groups of parameters; the same with other frozen layers.',
+         'Continue with the config of before, or start from the weights: `load_from`, without `--resume`.',
+         'checkpoint …first/epoch_1.pth has … parameters in 1 groups for its optimizer, and the config makes … in …, by another '
+         'paramwise_cfg or other frozen layers: resume with the config that it was trained with, or start from its weights: '
+         '--cfg-options load_from=…first/epoch_1.pth, without --resume', damage=trained, argv=CONTINUE,
+         config="optim_wrapper['optimizer']['weight_decay'] = 0.01\noptim_wrapper['paramwise_cfg'] = dict(norm_decay_mult=0.)\n"),
+    Case('Other settings to resume', 'mmengine takes those of the optimizer and the schedule from the checkpoint.',
+         handled='One warning names each setting, what the checkpoint and the config say, and what is used.', damage=trained,
+         argv=CONTINUE, config="optim_wrapper['optimizer']['weight_decay'] = 0.3\nparam_scheduler[0]['total_steps'] = 3\n",
+         check=lambda place: _log_says(
+             place, 'used as in the checkpoint: weight_decay 0.01 (config: 0.3), OneCycleLR.total_steps 4 (config: 6)')),
+    Case('Another schedule to resume', 'mmengine would mix the two, by their places in the list.',
+         handled="The config's is used, as if from the start of the training; a warning says so.", damage=trained, argv=CONTINUE,
+         config="param_scheduler = [dict(type='PolyLR', power=1.)]\n",
+         check=lambda place: _log_says(place, 'its 1 param_scheduler do not fit those of the config (PolyLR), which are used')),
+    Case('Something in a checkpoint that could not be loaded again',
+         "A `range` in the data set's metainfo, or a `datetime`, a `Path` or an object that a hook keeps in the message hub.",
+         handled='It is left out, and a warning names it before the first checkpoint is written.',
+         config="train_dataloader['dataset']['metainfo'] = dict(pages=range(3))\n",
+         check=lambda place: _log_says(place, 'checkpoints are written without what could not be loaded again: '
+                                       'meta.dataset_meta.pages (range)')),
     Case('A checkpoint without `state_dict`', 'Another program wrote it.',
          "Convert an authors' checkpoint; give others the form `{'state_dict': …}`.",
          "checkpoint … has no state_dict of tensors: use another one, or convert an authors' checkpoint with "

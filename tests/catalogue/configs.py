@@ -1,13 +1,19 @@
 """Configs: misspelt, contradicting, impossible."""
 from __future__ import annotations
 
-from .case import Case
+from .case import Case, Place
 
 MISSPELT = Case('A misspelt type', 'A typing error.',
                 'Take the name that is proposed; for a type of your own, name its package in `custom_imports`.',
                 "type='GlobalAveragePoolin' in the config is no model of mmpretrain: did you mean 'GlobalAveragePooling'?",
                 config="model['neck']['type'] = 'GlobalAveragePoolin'\n")
 CORRECT = 'Correct the value.'
+
+
+def said(place: Place, text: str) -> None:
+    assert text in place.log()
+
+
 CASES = [
     MISSPELT,
     Case('A misspelt backbone', 'A typing error.', 'Take the name that is proposed.',
@@ -82,6 +88,18 @@ CASES = [
          'what Resize and pad_size_divisor of the config leave of them', config="train_pipeline[1]['scale'] = 16\n"),
     Case('An interval of 0', 'A division that came to 0.', CORRECT,
          'train_cfg.val_interval=0 in …: give a whole number of at least 1', config="train_cfg['val_interval'] = 0\n"),
+    Case('More epochs than a one-cycle schedule has', '`max_epochs` was raised alone; mmengine raises after the last step.',
+         'Raise `total_steps` of `param_scheduler` with it.',
+         'OneCycleLR: total_steps is 4 iterations, and the training has 8: set total_steps of param_scheduler to the length of '
+         'the training, or end to that of the schedule',
+         config="train_cfg['max_epochs'] = 4\n"),
+    Case('A schedule that is longer than the training', '`max_epochs` was lowered alone, or milestones lie beyond it.',
+         handled='A warning says so at the start.', config="param_scheduler = [dict(type='CosineAnnealingLR', T_max=300)]\n",
+         check=lambda place: said(place, 'CosineAnnealingLR: T_max reaches to 300 epochs, and the training has 1')),
+    Case('A warm-up that is most of the training', 'Settings for a large data set, with a small one.',
+         handled='A warning says so at the start, when it exceeds a tenth.',
+         config="param_scheduler = [dict(type='LinearLR', start_factor=0.001, by_epoch=False, end=500)]\n",
+         check=lambda place: said(place, 'LinearLR: the warm-up of 500 iterations is 100% of the training, which has 2: ')),
     Case('A setting that is missing', 'A part of the config was replaced instead of merged.', 'Add it.',
          "RetinaHead needs 'allowed_border' from the config, which does not have it: add it", scope='mmdet',
          config="del model['train_cfg']['allowed_border']\n"),

@@ -47,6 +47,17 @@ def test_refuses_none(when: str) -> None:
         getattr(CheckDataHook(), when)(runner(Data([], 'none.txt')))
 
 
+def test_objects_that_training_ignores() -> None:
+    """A set without any other is refused; of several one may be such, and validation may count them."""
+    crowd = Data([{'instances': [{'bbox': 0, 'ignore_flag': 1}]}, {'instances': []}], 'crowd.json')
+    with pytest.raises(UserError, match=r'crowd\.json lists only objects that training ignores \(iscrowd, difficult\)'):
+        CheckDataHook().before_train(runner(RepeatDataset(crowd, 2)))
+    CheckDataHook().before_val(runner(crowd))
+    CheckDataHook().before_train(runner(ConcatDataset([crowd, FULL])))
+    crowd.infos[1]['instances'].append({'bbox': 0, 'ignore_flag': 0})
+    CheckDataHook().before_train(runner(Data(crowd.infos)))
+
+
 @pytest.mark.parametrize(('name', 'count', 'fits'), [
     ('head', 2, True), ('head', 3, True), ('head', 1, False), ('mask_head', 1, False), ('rpn_head', 1, True),
     ('auxiliary_head', 1, True)])

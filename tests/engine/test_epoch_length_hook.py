@@ -47,3 +47,20 @@ def test_another_total_batch_is_a_warning(tmp_path: Path, batch_size: int, warne
 def test_loops_without_epochs_are_left_alone(tmp_path: Path) -> None:
     train(tmp_path, 2, epochs=1, by_epoch=False)
     assert 'epochs have' not in train(tmp_path, 1, epochs=2, by_epoch=False, resume=True)
+
+
+def test_a_checkpoint_in_the_middle_of_an_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is said of processes."""
+    original = Runner.__init__
+
+    def saving(self: Runner, *args: object, default_hooks: dict, **kwargs: object) -> None:
+        default_hooks['checkpoint'] = dict(type='CheckpointHook', interval=6, by_epoch=False, save_last=False)
+        original(self, *args, default_hooks=default_hooks, **kwargs)
+
+    monkeypatch.setattr(Runner, '__init__', saving)
+    train(tmp_path, 2, epochs=2)
+    assert (tmp_path / 'iter_6.pth').is_file()
+    log = train(tmp_path, 2, epochs=3, resume=True)
+    assert 'is 2 iterations ahead of its 1 epochs of 4: it was saved in the middle of an epoch' in log
+    assert 'processes' not in log
+    assert 'number of processes' in train(tmp_path, 1, epochs=3, resume=True)

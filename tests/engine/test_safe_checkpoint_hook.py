@@ -110,6 +110,46 @@ def test_a_checkpoint_cannot_have_anything_removed(tmp_path: Path, name: str) ->
     assert (tmp_path / 'work/best_acc_epoch_4.pth').is_file()
 
 
+PRECIOUS = ('teacher.pth', 'epoch_9.pth', 'epoch_1.pth.pth', 'best_epoch_9.pth', 'best_of_all.pth', 'epoch_x.pth', 'iter_1.pth')
+
+
+@pytest.mark.parametrize('keep', [2, -1])
+@pytest.mark.parametrize('record', ['outdated_ckpts', 'best_ckpt', 'keep_ckpt_ids', 'last_ckpt'])
+def test_a_checkpoint_cannot_have_other_checkpoints_removed(tmp_path: Path, record: str, keep: int) -> None:
+    """Only those that this training may have written before, by their names; and nobody's are written over."""
+    scored(tmp_path, keep).train()
+    for path in tmp_path.glob('*_4.pth'):
+        path.unlink()
+    for name in PRECIOUS:
+        (tmp_path / name).write_text(name)
+    before = names(tmp_path) - {'last_checkpoint', 'best_acc_epoch_2.pth'}
+    content = load(tmp_path / 'epoch_3.pth')
+    hostile = {'outdated_ckpts': [*PRECIOUS, 'epoch_3.pth', 7], 'keep_ckpt_ids': ['x', 9, 3, 1.5, True, None] * 2}
+    for value in [hostile[record]] if record in hostile else PRECIOUS:
+        content['message_hub']['runtime_info'][record] = value
+        torch.save(content, tmp_path / 'epoch_3.pth')
+        scored(tmp_path, keep, resume=True, load_from=str(tmp_path / 'epoch_3.pth')).train()
+        assert all((tmp_path / name).read_text() == name for name in PRECIOUS)
+        assert before - {'epoch_2.pth'} <= names(tmp_path) if keep > 0 else before <= names(tmp_path)
+
+
+@pytest.mark.parametrize('value', [None, 7, 'epoch_1.pth', {'a': 1}, [[]]])
+@pytest.mark.parametrize('record', ['outdated_ckpts', 'best_ckpt', 'keep_ckpt_ids', 'last_ckpt'])
+def test_records_of_other_types_are_passed_over(tmp_path: Path, record: str, value: object) -> None:
+    scored(tmp_path, 2).train()
+    content = load(tmp_path / 'epoch_3.pth')
+    content['message_hub']['runtime_info'][record] = value
+    torch.save(content, tmp_path / 'epoch_3.pth')
+    scored(tmp_path, 2, resume=True, load_from=str(tmp_path / 'epoch_3.pth')).train()
+    assert (tmp_path / 'epoch_4.pth').is_file()
+
+
+def test_one_name_for_all(tmp_path: Path) -> None:
+    """The new one is not taken for the outdated one."""
+    make_runner(tmp_path, checkpoint=dict(filename_tmpl='latest.pth', max_keep_ckpts=1)).train()
+    assert load(tmp_path / 'latest.pth')['meta']['epoch'] == 3
+
+
 def test_a_write_that_fails_is_one_line_and_leaves_the_last(tmp_path: Path) -> None:
     """By a limit on the size of files: the write itself fails, after some bytes, as on a full disk."""
     runner = make_runner(tmp_path)
