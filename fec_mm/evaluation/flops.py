@@ -83,7 +83,7 @@ if hasattr(torch.library, 'custom_op'):  # elsewhere its products are seen one b
 COMPUTING = {
     getattr(aten, name)
     for name in ('sum', 'mean', 'max', 'min', 'amax', 'amin', 'argmax', 'any', 'all', 'cumsum', 'prod', 'linalg_vector_norm',
-                 'var', '_softmax', '_log_softmax', 'avg_pool2d', 'max_pool2d_with_indices', 'index_add', 'topk', 'sort',
+                 'var', '_softmax', '_log_softmax', 'avg_pool2d', 'max_pool2d_with_indices', 'topk', 'sort',
                  'floor_divide')
 }
 # Beside views. Some of them PyTorch tags as pointwise.
@@ -133,6 +133,8 @@ class MultiplyAdds(TorchDispatchMode):
             count.fvcore[name] += FVCORE[packet](*args, **kwargs, out=outputs[0])
         elif packet in (aten._embedding_bag, aten._embedding_bag_forward_only):  # weighted sums of a table's rows
             count.others[name] += args[1].numel() * args[0].shape[1]
+        elif packet in (aten.index_add, aten.index_add_):  # whatever the table's size
+            count.others[name] += args[3].numel()
         elif packet in MOVING or not inputs or not outputs or _is_view(func):
             count.moving[name] += not name.startswith('prim.')  # questions about a tensor
         elif packet in COMPUTING or torch.Tag.pointwise in func.tags:
