@@ -66,6 +66,6 @@ def test_readme_agrees(metafile: Path) -> None:
 
 
 def test_links_of_readmes_lead_somewhere() -> None:
-    for readme in [ROOT / 'README.md', *(ROOT / 'docs').glob('*.md'), *(path.with_name('README.md') for path in METAFILES)]:
-        for target in re.findall(r'\]\(([^)#:]+)\)', readme.read_text(encoding='utf-8')):
+    for readme in [ROOT / 'README.md', *(ROOT / 'docs').rglob('*.md'), *(path.with_name('README.md') for path in METAFILES)]:
+        for target in re.findall(r'\]\(([^)#:]+)(?:#[^)]*)?\)', readme.read_text(encoding='utf-8')):
             assert (readme.parent / target).exists(), f'{readme}: {target}'

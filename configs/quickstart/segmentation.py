@@ -22,7 +22,8 @@ model = dict(
         arch=_base_.fec_mini,
         layer_scale_init_value=1.0,
         out_indices=(0, 1, 2, 3)),
-    # Path aggregation, normalised and rectified: digits are told apart by their shape, and these 3×3 convolutions see it (README).
+    # Path aggregation, normalised and rectified: digits are told apart by their shape, and these 3×3 convolutions see it
+    # (docs/results/quickstart.md).
     neck=dict(
         type='mmdet.PAFPN',
         in_channels=[32, 64, 128, 192],
@@ -45,7 +46,7 @@ optim_wrapper = dict(
     optimizer=dict(type='AdamW', lr=3e-3, weight_decay=0.05, fused=True),
     paramwise_cfg=dict(norm_decay_mult=0., bias_decay_mult=0.))
 # It ends at four fifths of the cycle, with an eighth of the peak, and the average of the last fifty steps or so stands in for the rest
-# (README).
+# (docs/results/quickstart.md).
 param_scheduler = dict(type='OneCycleLR', eta_max=3e-3, pct_start=0.15, total_steps=max_iters * 5 // 4, by_epoch=False)
 custom_hooks = [dict(type='EMAHook', momentum=0.02)]
 default_hooks = dict(
