@@ -1,4 +1,4 @@
-"""Clustering backbones (FEC, Context Cluster) for mmpretrain, mmdet and mmseg. Importing it imports neither torch nor a toolbox."""
+"""Clustering backbones (FEC, Context Cluster) for mmpretrain, mmdet and mmseg. Importing it imports no torch and no toolbox."""
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 

@@ -47,7 +47,8 @@ def test_version_is_where_setup_reads_it() -> None:
 
 def test_python_of_the_readme() -> None:
     """Runs, and gives the shapes that its comments state."""
-    code = re.findall(r'^```python\n(.*?)^```', (ROOT / 'README.md').read_text(encoding='utf-8'), flags=re.MULTILINE | re.DOTALL)[0]
+    text = (ROOT / 'README.md').read_text(encoding='utf-8')
+    code = re.findall(r'^```python\n(.*?)^```', text, flags=re.MULTILINE | re.DOTALL)[0]
     scope: dict[str, Any] = {}
     exec(compile(code, 'README.md', 'exec'), scope)
     stated = [tuple(map(int, shape.split('×'))) for shape in re.findall(r'\d+(?:×\d+)+', code)]
