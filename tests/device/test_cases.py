@@ -5,15 +5,15 @@ import pytest
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from fec_mm.device.cases import ARCHS, PRECISIONS, TASKS, Case, arithmetic
+from fec_mm.device.cases import PRECISIONS, TASKS, Case, arithmetic
 from fec_mm.models import FEC
 
 SIZE = (64, 96)
 
 
 @pytest.mark.parametrize('task', TASKS)
-@pytest.mark.parametrize('arch', ARCHS)
-def test_every_backbone_builds(task: str, arch: str) -> None:
+@pytest.mark.parametrize('arch', ['small', 'coc-tiny'])
+def test_backbones(task: str, arch: str) -> None:
     """Its last map, or all four in dense tasks. Nothing is computed."""
     case = Case(task, arch, SIZE, 1, 'eval')
     model = case.build()
