@@ -15,8 +15,8 @@ from .tools.tiny import make_config, make_data
 
 ROOT = Path(__file__).parents[1]
 PARTS = ('configs', 'docs', 'fec_mm', 'tests', 'tools')
-FILES = ('CITATION.cff', 'Dockerfile', 'LICENSE', 'MANIFEST.in', 'Makefile', 'README.md', 'model-index.yml', 'pyproject.toml',
-         'requirements.txt', 'setup.py')
+FILES = ('CHANGELOG.md', 'CITATION.cff', 'CONTRIBUTING.md', 'Dockerfile', 'LICENSE', 'MANIFEST.in', 'Makefile', 'README.md',
+         'SECURITY.md', 'model-index.yml', 'pyproject.toml', 'requirements.txt', 'setup.py')
 
 
 def run(*command: object, cwd: Path, **environment: str) -> str:

@@ -4,13 +4,11 @@ Shapes: images B×3×H×W.
 """
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from copy import deepcopy
 from importlib import import_module
 from typing import Any
-from unittest.mock import patch
 
 import torch
 from torch import Tensor, nn
@@ -21,8 +19,8 @@ from .recordings import deviation, recorded_images, recorded_model, recording, r
 # cuBLAS reads it when it is first used in a process, and `torch.use_deterministic_algorithms` asks for it.
 DETERMINISTIC = {'CUBLAS_WORKSPACE_CONFIG': ':4096:8'}
 # Where the operators choose a center.
-CHOICES = ('fec_mm.ops.clustering.assign', 'fec_mm.ops.clustering.first_largest', 'fec_mm.ops.dispatch.assign',
-           'fec_mm.ops.dispatch._best_neighbour')
+CHOICES = (('fec_mm.ops.clustering', 'assign'), ('fec_mm.ops.clustering', 'first_largest'),
+           ('fec_mm.ops.dispatch', 'assign'), ('fec_mm.ops.dispatch', '_best_neighbour'))
 # Relative: recorded numbers in float64; against the CPU in float32, output and gradients; autocast against float32.
 PARITY, OUTPUT, GRADIENT, HALF = 1e-6, 1e-4, 1e-3, 0.05
 
@@ -78,12 +76,15 @@ def parity(name: str, device: str, implementation: str = 'fast') -> dict[str, fl
 
 @contextmanager
 def _watched(wrap: Callable[[Callable[..., Tensor]], Callable[..., Tensor]]) -> Iterator[None]:
-    with ExitStack() as stack:
-        for choice in CHOICES:
-            module, _, name = choice.rpartition('.')
-            choose = getattr(import_module(module), name)
-            stack.enter_context(patch.object(sys.modules[module], name, wrap(choose)))
+    places = [(import_module(module), name) for module, name in CHOICES]
+    before = [getattr(module, name) for module, name in places]
+    for (module, name), choose in zip(places, before):
+        setattr(module, name, wrap(choose))
+    try:
         yield
+    finally:
+        for (module, name), choose in zip(places, before):
+            setattr(module, name, choose)
 
 
 def against_cpu(model: nn.Module, images: Tensor, device: str) -> dict[str, float]:

@@ -91,7 +91,7 @@ LOAD = {
 RESUME = ('--resume', '{checkpoint}')
 CONTINUE = ('--resume', '{folder}/first/epoch_1.pth')
 CASES = [
-    Case('A missing checkpoint', 'A wrong path.', 'Correct the path.', 'checkpoint … does not exist: correct the path',
+    Case('A missing checkpoint', 'The path is wrong.', 'Correct the path.', 'checkpoint … does not exist: correct the path',
          tools=READERS, damage=lambda place: place.given.update(checkpoint=place.folder / 'none.pth')),
     Case('A truncated checkpoint', 'A copy stopped, or the disk was full.', 'Copy it again, or use the one before.', DAMAGED,
          tools=READERS, damage=replaced(lambda place: place.checkpoint.read_bytes()[:-3000])),
@@ -172,7 +172,7 @@ CASES = [
          "Give `prefix='module.backbone.'`.",
          "checkpoint … does not initialise this FEC: no key starts with 'backbone.': its keys start with module; correct the "
          'prefix, or leave it out', damage=with_state(wrapped), config=LOAD['init_cfg']),
-    Case("An authors' checkpoint without a backbone", 'A file of another project.',
+    Case("An authors' checkpoint without a backbone", 'The file belongs to another project.',
          'Give a checkpoint of FEC or Context Cluster.',
          '…: has no key of a released FEC or Context Cluster model, such as patch_embed.proj.weight', tools=('convert', ),
          damage=replaced(lambda place: {'conv1.weight': torch.zeros(3)})),

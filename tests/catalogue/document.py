@@ -12,12 +12,15 @@ CATALOGUE = {'Images': images.CASES, 'Annotations': annotations.CASES, 'Own data
              'Command line': command_line.CASES}
 HEAD = """# What went wrong
 
-Every tool ends with one line on standard error, `error: ` and what is below, and exit code 1 (2, below the usage, for arguments
-that do not exist). A line about something else, or a traceback, is a fault of ours: please report it. Whatever happens, earlier
-checkpoints and results are as they were, and nothing half-written is left.
+A tool that cannot go on ends with one line on standard error. It begins with `error: `, and says what is wrong, where, and
+what to do. The exit code is 1; for arguments that do not exist it is 2, and the line stands below the usage. Some input is
+mended or passed over instead: such an entry says *Handled*, the tool goes on, and the exit code is 0. A traceback, or a line
+about something else, is a fault of this project: please report it. Earlier checkpoints and results stay as they were, and
+nothing half-written is left.
 
-Each entry is a test (`tests/catalogue`), which does the damage and reads the line; … stands for what differs from case to case.
-This page is written by `python -m tests.catalogue.document`.
+Each entry is a test in `tests/catalogue`, which does the damage and reads the line. A … stands for what differs from case to
+case. `python -m tests.catalogue.document` writes this page. [reliability.md](reliability.md) says what interruptions do,
+[distributed.md](distributed.md) what other processes do, [custom_dataset.md](custom_dataset.md) how data should look.
 """
 
 

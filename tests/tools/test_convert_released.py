@@ -6,21 +6,30 @@ import pickle
 import subprocess
 import sys
 from collections import OrderedDict
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 import pytest
 import torch
 
+from fec_mm.apis.cli import run_cli
 from fec_mm.device.recordings import released_state
 from fec_mm.models import FEC
 from fec_mm.models.released import convert, read_released
 
+from .commands import tool
+
 ROOT = Path(__file__).parents[2]
+TOOL = 'model_converters/convert_released.py'
 
 
 def run(*args: object) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, ROOT / 'tools/model_converters/convert_released.py', *map(str, args)],
-                          capture_output=True, text=True)
+    """The tool as its command ends, in this process."""
+    out, err = StringIO(), StringIO()
+    with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as ended:
+        run_cli(lambda: tool(TOOL).main([str(a) for a in args]))
+    return subprocess.CompletedProcess(args, ended.value.code, out.getvalue(), err.getvalue())
 
 
 @pytest.fixture(scope='module')
@@ -114,7 +123,8 @@ def test_files_that_are_no_checkpoint(classifier: dict, tmp_path: Path, monkeypa
 def test_command_line_errors_leave_nothing(tmp_path: Path) -> None:
     (tmp_path / 'text.pth').write_text('not a checkpoint')
     for src in ('text.pth', 'absent.pth'):
-        result = run(tmp_path / src, tmp_path / 'dst.pth')
+        result = subprocess.run([sys.executable, ROOT / 'tools' / TOOL, tmp_path / src, tmp_path / 'dst.pth'],
+                                capture_output=True, text=True)
         assert result.returncode == 1
         assert result.stderr.startswith('error: ') and src in result.stderr and result.stderr.count('\n') == 1
     assert sorted(p.name for p in tmp_path.iterdir()) == ['text.pth']
