@@ -22,7 +22,7 @@ from fec_mm.fileio import AtomicBackend
 from ..tools.commands import free_port, load
 
 CLOCKS = ('time', 'data_time', 'memory', 'eta')  # what two runs may differ in
-NAMES = ('cfg', 'experiment_name', 'last_ckpt', 'best_ckpt')
+NAMES = ('cfg', 'experiment_name', 'last_ckpt', 'best_ckpt', 'mmengine_version')  # the last one has the folder's commit
 
 
 class Run:
