@@ -80,7 +80,10 @@ class Run:
     def kill(self) -> None:
         """`kill -9` of all processes that run, and of their loaders' workers."""
         for pid in set(self.pids) - self.codes.keys():
-            os.killpg(pid, signal.SIGKILL)
+            try:
+                os.killpg(pid, signal.SIGKILL)
+            except ProcessLookupError:  # it has only begun, and leads no group yet
+                os.kill(pid, signal.SIGKILL)
 
     def alive(self) -> bool:
         """Whether any of the processes runs; `codes` gets the exit codes of the others, negative for signals."""
