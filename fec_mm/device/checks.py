@@ -181,7 +181,7 @@ def half_precision(model: nn.Module, images: Tensor, precision: str, limit: floa
 
 
 def trains_with_a_scaler(model: nn.Module, images: Tensor, precision: str, steps: int = 5) -> dict[str, float]:
-    """SGD on one batch under autocast with a gradient scaler: the loss falls, and no step is skipped after the first."""
+    """SGD on one batch under autocast with a gradient scaler: the loss falls."""
     device = str(images.device)
     scaler = torch.amp.GradScaler(device.split(':')[0], init_scale=2.**10, enabled=precision == 'float16')
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
