@@ -23,7 +23,7 @@ def occupied(folder: str | Path) -> Iterator[str | None]:
         folder: which is made.
 
     Yields:
-        A line, where the file system knows no locks and the folder is used all the same; otherwise None.
+        A line, where it cannot be locked and is used all the same; otherwise None.
 
     Raises:
         UserError: another process has it.
@@ -39,7 +39,14 @@ def occupied(folder: str | Path) -> Iterator[str | None]:
         return
     path = Path(folder, LOCK)
     path.parent.mkdir(parents=True, exist_ok=True)
-    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    unlocked = '{} cannot be locked ({}): start no other training in it while this one runs'
+    try:
+        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    except PermissionError as error:
+        if not path.exists():
+            raise
+        yield unlocked.format(folder, error.strerror)  # another user's, in a folder that both may write into
+        return
     note = None
     try:
         try:
@@ -49,7 +56,7 @@ def occupied(folder: str | Path) -> Iterator[str | None]:
             raise UserError(f'{folder} is in use by another training ({owner}): wait for it, or choose another --work-dir; '
                             f'if there is none, remove {path}') from error
         except OSError as error:
-            note = f'{folder} cannot be locked ({error.strerror}): start no other training in it while this one runs'
+            note = unlocked.format(folder, error.strerror)
         with contextlib.suppress(OSError):  # a full disk, say, which what comes next will be stopped by
             os.ftruncate(file, 0)
             os.write(file, f'process {os.getpid()} of {platform.node()}, '

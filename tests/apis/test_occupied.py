@@ -62,6 +62,21 @@ def test_where_there_are_no_locks_it_is_used_all_the_same(tmp_path: Path, monkey
         assert note == f'{tmp_path} cannot be locked (No locks available): start no other training in it while this one runs'
 
 
+def test_the_lock_of_another_user_is_no_reason_to_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a folder that a group shares: the file that a colleague's training left cannot be opened to write."""
+    (tmp_path / LOCK).touch()
+
+    def refuse(*_: object) -> NoReturn:
+        raise PermissionError(errno.EACCES, 'Permission denied')
+
+    monkeypatch.setattr(os, 'open', refuse)
+    with occupied(tmp_path) as note:
+        assert note == f'{tmp_path} cannot be locked (Permission denied): start no other training in it while this one runs'
+    (tmp_path / LOCK).unlink()
+    with pytest.raises(PermissionError), occupied(tmp_path):  # the folder itself
+        pass
+
+
 def test_other_processes_of_the_same_training_do_not_ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr('mmengine.dist.is_main_process', lambda: False)
     with occupied(tmp_path):
