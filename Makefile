@@ -2,7 +2,7 @@
 # make test                                                 run the tests; make test-slow, test-faults, test-gpu: the marked ones
 # make gpu-report [ARGS=...]                                whether it works on this GPU, and how fast
 # make probe                                                the study of docs/probing.md on digits; JOBS=2 runs at a time
-# make lint                                                 ruff and mypy
+# make lint                                                 ruff (format and rules) and mypy; make format: lay the code out
 # make setup                                                only create .venv; every other target does it when needed
 PYTHON ?= python3
 TASK ?= classification
@@ -12,7 +12,7 @@ PY := .venv/bin/python
 PIP := $(PY) -m pip install --progress-bar off
 BUILD_TOOLS := torch== setuptools wheel ninja psutil numpy
 
-.PHONY: setup train probe test test-slow test-faults test-gpu gpu-report lint clean
+.PHONY: setup train probe test test-slow test-faults test-gpu gpu-report lint format clean
 .DELETE_ON_ERROR:
 
 setup: .venv/installed
@@ -61,8 +61,13 @@ gpu-report: setup
 	$(PY) tools/analysis_tools/gpu_report.py $(ARGS)
 
 lint: setup
+	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/mypy
+
+format: setup
+	.venv/bin/ruff format .
+	.venv/bin/ruff check --fix .
 
 clean:
 	rm -rf .venv build *.egg-info

@@ -3,6 +3,7 @@
 The OpenMMLab packages are extras and not requirements, because forks provide the same import names under other
 distribution names (`onedl-mmcv` is imported as `mmcv`), and because a cluster's own torch and mmcv must stay untouched.
 """
+
 import re
 import shutil
 from pathlib import Path
@@ -15,8 +16,15 @@ VERSION = re.search(r"__version__ = '(.+)'", (HERE / 'fec_mm/__init__.py').read_
 
 EXTRAS = {
     'openmmlab': [
-        'mmengine>=0.10.3,<1', 'mmcv>=2.0.0rc4,<2.2', 'mmdet>=3.1,<4', 'mmsegmentation>=1.1,<2', 'mmpretrain>=1.0,<2',
-        'torchvision', 'setuptools<81', 'ftfy', 'regex'
+        'mmengine>=0.10.3,<1',
+        'mmcv>=2.0.0rc4,<2.2',
+        'mmdet>=3.1,<4',
+        'mmsegmentation>=1.1,<2',
+        'mmpretrain>=1.0,<2',
+        'torchvision',
+        'setuptools<81',
+        'ftfy',
+        'regex',
     ],
     'onedl': ['onedl-mmengine', 'onedl-mmcv', 'onedl-mmdetection', 'onedl-mmsegmentation', 'onedl-mmpretrain'],
     'quickstart': ['mlxtend>=0.23', 'scikit-image>=0.22', 'scikit-learn>=1.3'],

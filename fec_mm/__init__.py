@@ -1,4 +1,6 @@
-"""Clustering backbones (FEC, Context Cluster) for mmpretrain, mmdet and mmseg. Importing it imports no torch and no toolbox."""
+"""Clustering backbones (FEC, Context Cluster) for mmpretrain, mmdet and mmseg. Importing it imports no torch and no
+toolbox."""
+
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +12,12 @@ if TYPE_CHECKING:
 __version__ = '0.1.0'
 
 LAZY = {
-    'FEC': 'models', 'ContextCluster': 'models', 'FECInferencer': 'apis', 'get_model': 'apis', 'list_models': 'apis',
-    'record_assignments': 'clusters'
+    'FEC': 'models',
+    'ContextCluster': 'models',
+    'FECInferencer': 'apis',
+    'get_model': 'apis',
+    'list_models': 'apis',
+    'record_assignments': 'clusters',
 }
 
 __all__ = ['FEC', 'ContextCluster', 'FECInferencer', '__version__', 'get_model', 'list_models', 'record_assignments']

@@ -1,4 +1,5 @@
 """Whether a checkpoint file can be read: by torch's weights-only loader, to its last byte."""
+
 from __future__ import annotations
 
 import zipfile
@@ -22,8 +23,8 @@ def check_checkpoint(path: str, needed: tuple[str, ...] = ()) -> None:
         needed: what it must hold; `RESUMABLE` for a training to continue from it.
 
     Raises:
-        UserError: it does not exist, is damaged, or holds something else than weights and mmengine's records, or not what
-            is needed.
+        UserError: it does not exist, is damaged, or holds something else than weights and mmengine's records, or not
+            what is needed.
     """
     if '://' in path:
         return
@@ -35,8 +36,10 @@ def check_checkpoint(path: str, needed: tuple[str, ...] = ()) -> None:
         raise UserError(f'checkpoint {path} holds a {type(content).__name__} and no state_dict: use another one')
     missing = [key for key in needed if key not in content]
     if missing:
-        raise UserError(f'checkpoint {path} has no {", ".join(missing)} and cannot be continued (best_* have weights only): '
-                        'resume from an epoch_* or iter_*, or start from its weights with --cfg-options load_from=')
+        raise UserError(
+            f'checkpoint {path} has no {", ".join(missing)} and cannot be continued (best_* have weights only): '
+            'resume from an epoch_* or iter_*, or start from its weights with --cfg-options load_from='
+        )
 
 
 def read_checkpoint(file: Path, name: str = '', whole: bool = False) -> Any:

@@ -2,6 +2,7 @@
 
 Importing this module costs nothing: torch, numpy and mmengine are imported by the functions that need them.
 """
+
 from __future__ import annotations
 
 import contextlib
@@ -15,8 +16,12 @@ from typing import Any
 _kept: dict[str, Any] = {}  # a torch.library.Library loses its definitions when it is garbage collected
 
 SYNC_BN_TYPES = ('SyncBN', 'MMSyncBN', 'NaiveSyncBN', 'SyncBatchNorm', 'torch.nn.SyncBatchNorm')
-CHECKPOINT_HOOKS = ('CheckpointHook', 'mmengine.CheckpointHook', 'mmengine.hooks.CheckpointHook',
-                    'mmengine.hooks.checkpoint_hook.CheckpointHook')
+CHECKPOINT_HOOKS = (
+    'CheckpointHook',
+    'mmengine.CheckpointHook',
+    'mmengine.hooks.CheckpointHook',
+    'mmengine.hooks.checkpoint_hook.CheckpointHook',
+)
 
 
 def apply() -> None:
@@ -25,6 +30,7 @@ def apply() -> None:
     allow_checkpoint_globals()
     import fec_mm.fileio  # noqa: F401  # registers the backend that configs dumped by our tools name
     from fec_mm.datasets.hidden import pass_over_hidden
+
     pass_over_hidden()
 
 
@@ -39,12 +45,14 @@ def declare_torchvision_ops() -> None:
     if 'torchvision' in sys.modules or 'torchvision' in _kept:
         return
     from importlib.util import find_spec
+
     spec = find_spec('torchvision')
     if spec is None or not spec.submodule_search_locations:
         return
     from pathlib import Path
 
     import torch
+
     for folder in spec.submodule_search_locations:
         for library in [*Path(folder).glob('_C*.so'), *Path(folder).glob('_C*.pyd')]:
             try:
@@ -90,6 +98,7 @@ def _member(owner: Any, name: str) -> Any:
 
     from mmengine.logging import HistoryBuffer
     from mmengine.optim.scheduler.param_scheduler import OneCycleParamScheduler
+
     allowed = owner is HistoryBuffer or (owner is OneCycleParamScheduler and name.startswith('_annealing_'))
     if not allowed or name.startswith('__'):
         raise UnpicklingError(f'Unsupported attribute {name!r} of {owner!r}')
@@ -113,12 +122,14 @@ def allow_checkpoint_globals() -> None:
     Below torch 2.6, whose safe globals cannot be named, nothing is needed and nothing done.
     """
     import torch
+
     if 'globals' in _kept or torch.__version__ < '2.6':
         return
     import numpy as np
     from mmengine.logging import HistoryBuffer
     from mmengine.optim.scheduler.param_scheduler import OneCycleParamScheduler
     from mmengine.runner import checkpoint
+
     scalar, reconstruct = np.float64(0).__reduce__()[0], np.zeros(0).__reduce__()[0]
     dtypes = {type(np.dtype(kind)) for kind in '?bhilqBHILQefdgUS'}
     allowed: list[Any] = [HistoryBuffer, OneCycleParamScheduler, (_member, 'builtins.getattr')]
@@ -133,10 +144,11 @@ def allow_checkpoint_globals() -> None:
 def allow_large_images() -> None:
     """Let Pillow open what OpenCV opens: images of up to 2^30 pixels.
 
-    Pillow's own limit is a sixth of that, and above a twelfth it warns (PIL/Image.py, `_decompression_bomb_check`): mmseg reads
-    label maps with Pillow, and the images that they belong to with OpenCV.
+    Pillow's own limit is a sixth of that, and above a twelfth it warns (PIL/Image.py, `_decompression_bomb_check`):
+    mmseg reads label maps with Pillow, and the images that they belong to with OpenCV.
     """
     from PIL import Image
+
     if Image.MAX_IMAGE_PIXELS is not None:
         Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS, 1 << 29)  # it refuses twice as many
 
@@ -147,6 +159,7 @@ def has_accelerator() -> bool:
     The latter is what `AmpOptimWrapper.__init__` asserts (mmengine/optim/optimizer/amp_optimizer_wrapper.py).
     """
     from mmengine.device import get_device
+
     return get_device() not in ('cpu', 'mps')
 
 
@@ -154,11 +167,11 @@ def has_accelerator() -> bool:
 def distributed(launcher: str, **dist_cfg: Any) -> Iterator[None]:
     """The process group of a `--launcher`, from before the runner to after it.
 
-    It is made by the function and with the arguments of the runner (mmengine/runner/runner.py, `setup_env`), which finds
-    it and makes none. Where there is no accelerator it is one of gloo, and `torch.cuda.set_device`, which
+    It is made by the function and with the arguments of the runner (mmengine/runner/runner.py, `setup_env`), which
+    finds it and makes none. Where there is no accelerator it is one of gloo, and `torch.cuda.set_device`, which
     `mmengine.dist.init_dist` calls whatever the backend is (mmengine/dist/utils.py), and which raises without CUDA, is
-    kept from it. The group is destroyed at the end, which mmengine forgets and torch warns of; nothing outside may refer
-    to the runner by then.
+    kept from it. The group is destroyed at the end, which mmengine forgets and torch warns of; nothing outside may
+    refer to the runner by then.
 
     Args:
         launcher: none, pytorch, slurm or mpi.
@@ -166,10 +179,12 @@ def distributed(launcher: str, **dist_cfg: Any) -> Iterator[None]:
     """
     import torch
     import torch.distributed as torch_dist
+
     if launcher != 'none' and not torch_dist.is_initialized():
         from unittest.mock import patch
 
         from mmengine.dist import init_dist
+
         if has_accelerator():
             init_dist(launcher, **dist_cfg)
         else:
@@ -178,8 +193,9 @@ def distributed(launcher: str, **dist_cfg: Any) -> Iterator[None]:
     yield
     # Not in a `finally`: after an error the other processes may wait in a collective that this one will not join.
     if torch_dist.is_available() and torch_dist.is_initialized():
-        # Gloo's threads live until its last user is gone, here the model in the runner's reference cycles. One that drops
-        # a tensor while the interpreter shuts down aborts the process ("terminate called without an active exception").
+        # Gloo's threads live until its last user is gone, here the model in the runner's reference cycles. One that
+        # drops a tensor while the interpreter shuts down aborts the process ("terminate called without an active
+        # exception").
         gc.collect()
         torch_dist.destroy_process_group()
 
@@ -203,10 +219,14 @@ def adapt_to_device(cfg: Any) -> list[str]:
         return []
     notes = []
     if cfg.get('launcher', 'none') != 'none':
-        wrapper = dict(cfg.get('model_wrapper_cfg') or dict(
-            type='MMDistributedDataParallel',
-            broadcast_buffers=False,
-            find_unused_parameters=cfg.get('find_unused_parameters', False)))
+        wrapper = dict(
+            cfg.get('model_wrapper_cfg')
+            or dict(
+                type='MMDistributedDataParallel',
+                broadcast_buffers=False,
+                find_unused_parameters=cfg.get('find_unused_parameters', False),
+            )
+        )
         wrapper.setdefault('type', 'MMDistributedDataParallel')
         if wrapper['type'] == 'MMDistributedDataParallel':
             wrapper['device_ids'] = None
@@ -255,8 +275,8 @@ def leave_out_hooks(cfg: Any) -> None:
 def keep_checkpoints_safe(cfg: Any) -> None:
     """Replace mmengine's `CheckpointHook` by one that no interruption leaves without a whole checkpoint.
 
-    mmengine's deletes the oldest checkpoint before it writes the new one, so that `max_keep_ckpts=1` may leave none; and
-    it writes in place, and writes the newest one a second time when that is also the best
+    mmengine's deletes the oldest checkpoint before it writes the new one, so that `max_keep_ckpts=1` may leave none;
+    and it writes in place, and writes the newest one a second time when that is also the best
     (mmengine/hooks/checkpoint_hook.py, `_save_checkpoint_with_step`, `_save_best_checkpoint`).
 
     Args:

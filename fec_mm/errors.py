@@ -1,4 +1,5 @@
 """The one exception that tools print as a line instead of a traceback, and how names stand in that line."""
+
 from __future__ import annotations
 
 import os
@@ -14,5 +15,11 @@ def shown(name: str | os.PathLike[str]) -> str:
     What is not printable is escaped as in Python: a line break is shown as `\\n`, a byte that is not UTF-8 as `\\xff`.
     """
     text = os.fspath(name)
-    return ''.join(c if c.isprintable() else f'\\x{ord(c) - 0xdc00:02x}' if '\udc80' <= c <= '\udcff' else
-                   c.encode('unicode_escape').decode() for c in text)
+    return ''.join(
+        c
+        if c.isprintable()
+        else f'\\x{ord(c) - 0xDC00:02x}'
+        if '\udc80' <= c <= '\udcff'
+        else c.encode('unicode_escape').decode()
+        for c in text
+    )

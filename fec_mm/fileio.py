@@ -1,4 +1,5 @@
 """A file backend that never leaves a half-written file."""
+
 from __future__ import annotations
 
 import contextlib
@@ -16,6 +17,7 @@ class AtomicBackend(LocalBackend):
 
     For `CheckpointHook(backend_args=dict(backend='fec_mm_atomic'))`; `fec_mm.SafeCheckpointHook` uses it by itself.
     """
+
     name = 'fec_mm_atomic'
 
     def put(self, obj: bytes, filepath: str | Path) -> None:
@@ -52,7 +54,8 @@ class AtomicBackend(LocalBackend):
 
 
 def remove_leftovers(folder: str | Path) -> None:
-    """Remove what `AtomicBackend` was writing into a folder when its process died, and nothing that a living one writes.
+    """Remove what `AtomicBackend` was writing into a folder when its process died, and nothing that a living one
+    writes.
 
     Whether a process of another machine lives cannot be asked; what it was writing goes when it is an hour old.
     """

@@ -1,4 +1,5 @@
 """Packages that only some parts need."""
+
 from __future__ import annotations
 
 from importlib import import_module

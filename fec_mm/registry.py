@@ -1,8 +1,9 @@
 """The registries of fec_mm, children of mmengine's.
 
-mmengine imports this module by itself when a config of any toolbox says `type='fec_mm.…'`, and the modules at `locations` when
-a registry is first asked.
+mmengine imports this module by itself when a config of any toolbox says `type='fec_mm.…'`, and the modules at
+`locations` when a registry is first asked.
 """
+
 from mmengine.registry import DATASETS as MMENGINE_DATASETS
 from mmengine.registry import HOOKS as MMENGINE_HOOKS
 from mmengine.registry import METRICS as MMENGINE_METRICS
@@ -16,11 +17,18 @@ compat.apply()
 
 MODELS = Registry('model', parent=MMENGINE_MODELS, scope='fec_mm', locations=['fec_mm.models'])
 HOOKS = Registry(
-    'hook', parent=MMENGINE_HOOKS, scope='fec_mm',
-    locations=['fec_mm.engine', 'fec_mm.evaluation.cluster_maps', 'fec_mm.visualization.hook'])
+    'hook',
+    parent=MMENGINE_HOOKS,
+    scope='fec_mm',
+    locations=['fec_mm.engine', 'fec_mm.evaluation.cluster_maps', 'fec_mm.visualization.hook'],
+)
 DATASETS = Registry('dataset', parent=MMENGINE_DATASETS, scope='fec_mm', locations=['fec_mm.datasets.superclass'])
 METRICS = Registry(
-    'metric', parent=MMENGINE_METRICS, scope='fec_mm',
-    locations=['fec_mm.evaluation.cluster_probe_metric', 'fec_mm.evaluation.cluster_maps'])
+    'metric',
+    parent=MMENGINE_METRICS,
+    scope='fec_mm',
+    locations=['fec_mm.evaluation.cluster_probe_metric', 'fec_mm.evaluation.cluster_maps'],
+)
 PARAM_SCHEDULERS = Registry(
-    'parameter scheduler', parent=MMENGINE_PARAM_SCHEDULERS, scope='fec_mm', locations=['fec_mm.engine'])
+    'parameter scheduler', parent=MMENGINE_PARAM_SCHEDULERS, scope='fec_mm', locations=['fec_mm.engine']
+)

@@ -1,4 +1,5 @@
 """What makes hundreds of tiny trainings quick."""
+
 from __future__ import annotations
 
 import gc

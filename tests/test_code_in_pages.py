@@ -1,4 +1,5 @@
 """Python on the pages does what the page says."""
+
 from __future__ import annotations
 
 import re

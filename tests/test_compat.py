@@ -1,4 +1,5 @@
 """The work-arounds, each against the failure it is there for."""
+
 from __future__ import annotations
 
 import os
@@ -24,15 +25,22 @@ from fec_mm import compat
 def python(code: str, *path: Path) -> str:
     """What a fresh interpreter prints, without the finder that the environment's own .pth file may have installed."""
     forget = 'import sys; sys.meta_path[:] = [f for f in sys.meta_path if type(f).__name__ != "_TorchvisionFinder"]\n'
-    done = subprocess.run([sys.executable, '-c', forget + code], capture_output=True, text=True, check=False,
-                          env={**os.environ, 'PYTHONPATH': os.pathsep.join(map(str, path))})
+    done = subprocess.run(
+        [sys.executable, '-c', forget + code],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, 'PYTHONPATH': os.pathsep.join(map(str, path))},
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
 
 def test_import_is_cheap() -> None:
-    code = ('import sys, fec_mm.compat as c; c.await_torchvision()\n'
-            'print({"torch", "numpy", "mmengine"} & set(sys.modules))')
+    code = (
+        'import sys, fec_mm.compat as c; c.await_torchvision()\n'
+        'print({"torch", "numpy", "mmengine"} & set(sys.modules))'
+    )
     assert python(code) == 'set()'
 
 
@@ -43,31 +51,40 @@ def broken_torchvision(tmp_path: Path) -> Path:
     package.mkdir()
     (package / '_C.so').write_bytes(b'not a library')
     (package / '__init__.py').write_text(
-        'import torch\ntorch.library.register_fake("torchvision::nms")(lambda *a: a[1])\n')
+        'import torch\ntorch.library.register_fake("torchvision::nms")(lambda *a: a[1])\n'
+    )
     return tmp_path
 
 
 def test_plain_import_fails_and_ours_does_not(broken_torchvision: Path) -> None:
     with pytest.raises(AssertionError, match='torchvision::nms does not exist'):
         python('import torchvision', broken_torchvision)
-    code = ('import sys, fec_mm.compat as c; c.await_torchvision(); c.await_torchvision()\n'
-            'before = len(sys.meta_path); import torchvision, torch; c.declare_torchvision_ops()\n'
-            'print(before - len(sys.meta_path), torch.ops.torchvision.nms.default._schema)')
-    assert python(code, broken_torchvision) == \
-        '1 torchvision::nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor'
+    code = (
+        'import sys, fec_mm.compat as c; c.await_torchvision(); c.await_torchvision()\n'
+        'before = len(sys.meta_path); import torchvision, torch; c.declare_torchvision_ops()\n'
+        'print(before - len(sys.meta_path), torch.ops.torchvision.nms.default._schema)'
+    )
+    assert (
+        python(code, broken_torchvision)
+        == '1 torchvision::nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor'
+    )
 
 
 def test_line_of_the_pth_file(broken_torchvision: Path, tmp_path: Path) -> None:
     (tmp_path / 'site').mkdir()
     (tmp_path / 'site/x.pth').write_text('import fec_mm.compat; fec_mm.compat.await_torchvision()\n')
-    code = (f'import site, sys; site.addsitedir({str(tmp_path / "site")!r})\n'
-            'print("torch" in sys.modules); import torchvision')
+    code = (
+        f'import site, sys; site.addsitedir({str(tmp_path / "site")!r})\n'
+        'print("torch" in sys.modules); import torchvision'
+    )
     assert python(code, broken_torchvision) == 'False'
 
 
 def test_declares_nothing_where_the_compiled_part_loads(broken_torchvision: Path) -> None:
-    code = ('import torch, fec_mm.compat as c; loaded = []; torch.ops.load_library = loaded.append\n'
-            'c.declare_torchvision_ops(); print([p.name for p in loaded], hasattr(torch.ops.torchvision, "nms"))')
+    code = (
+        'import torch, fec_mm.compat as c; loaded = []; torch.ops.load_library = loaded.append\n'
+        'c.declare_torchvision_ops(); print([p.name for p in loaded], hasattr(torch.ops.torchvision, "nms"))'
+    )
     assert python(code, broken_torchvision) == "['_C.so'] False"
 
 
@@ -83,8 +100,14 @@ def history() -> HistoryBuffer:
 def test_mmengine_records_load_weights_only(tmp_path: Path) -> None:
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
     schedule = OneCycleLR(optimizer, eta_max=1.0, total_steps=9).state_dict()
-    values = [np.bool_(True), np.int64(3), np.float32(0.5), np.float64(0.25), np.arange(3, dtype=np.uint8),
-              np.array(['a'])]
+    values = [
+        np.bool_(True),
+        np.int64(3),
+        np.float32(0.5),
+        np.float64(0.25),
+        np.arange(3, dtype=np.uint8),
+        np.array(['a']),
+    ]
     torch.save({'hub': history(), 'schedule': schedule, 'values': values}, tmp_path / 'x.pth')
     compat.allow_checkpoint_globals()
     loaded = torch.load(tmp_path / 'x.pth', weights_only=True)
@@ -135,10 +158,18 @@ class Calls:
         return self.call
 
 
-@pytest.mark.parametrize('evil', [
-    Names(np.ndarray, 'tofile'), Names(HistoryBuffer, '__init__'), Names(OneCycleLR, 'step'),
-    Calls(os.getcwd), Calls(eval, '1'), Calls(HistoryBuffer.register_statistics, print),
-], ids=str)
+@pytest.mark.parametrize(
+    'evil',
+    [
+        Names(np.ndarray, 'tofile'),
+        Names(HistoryBuffer, '__init__'),
+        Names(OneCycleLR, 'step'),
+        Calls(os.getcwd),
+        Calls(eval, '1'),
+        Calls(HistoryBuffer.register_statistics, print),
+    ],
+    ids=str,
+)
 def test_loading_stays_weights_only(tmp_path: Path, evil: Any) -> None:
     torch.save({'x': evil}, tmp_path / 'x.pth')
     compat.allow_checkpoint_globals()
@@ -176,9 +207,19 @@ def test_process_group_without_accelerator(launcher: str) -> None:
             use()
             print(d.get_backend(), d.get_world_size(), torch.cuda.set_device is before, threads() > 0)
         print(d.is_initialized(), threads())"""
-    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=False, env={
-        **os.environ, **LAUNCHERS[launcher], 'MASTER_ADDR': '127.0.0.1', 'MASTER_PORT': free_port(),
-        'CUDA_VISIBLE_DEVICES': '-1'})
+    done = subprocess.run(
+        [sys.executable, '-c', code],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={
+            **os.environ,
+            **LAUNCHERS[launcher],
+            'MASTER_ADDR': '127.0.0.1',
+            'MASTER_PORT': free_port(),
+            'CUDA_VISIBLE_DEVICES': '-1',
+        },
+    )
     assert done.stdout.split() == ['gloo', '1', 'True', 'True', 'False', '0'], done.stderr
 
 
@@ -194,19 +235,29 @@ def no_accelerator(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def cluster_config(**changes: Any) -> Config:
     norm = dict(type='SyncBN', requires_grad=True)
-    return Config(dict(
-        launcher='pytorch', find_unused_parameters=True, sync_bn='torch',
-        model=dict(type='M', backbone=dict(norm_cfg=norm), heads=[dict(norm_cfg=norm), dict(norm_cfg=dict(type='GN'))]),
-        optim_wrapper=dict(type='AmpOptimWrapper', loss_scale='dynamic', dtype='float16', optimizer=dict(type='SGD')),
-        **changes))
+    return Config(
+        dict(
+            launcher='pytorch',
+            find_unused_parameters=True,
+            sync_bn='torch',
+            model=dict(
+                type='M', backbone=dict(norm_cfg=norm), heads=[dict(norm_cfg=norm), dict(norm_cfg=dict(type='GN'))]
+            ),
+            optim_wrapper=dict(
+                type='AmpOptimWrapper', loss_scale='dynamic', dtype='float16', optimizer=dict(type='SGD')
+            ),
+            **changes,
+        )
+    )
 
 
 @pytest.mark.usefixtures('no_accelerator')
 def test_config_of_a_cluster_is_adapted_to_a_laptop() -> None:
     cfg = cluster_config()
     notes = compat.adapt_to_device(cfg)
-    assert cfg.model_wrapper_cfg == dict(type='MMDistributedDataParallel', broadcast_buffers=False,
-                                         find_unused_parameters=True, device_ids=None)
+    assert cfg.model_wrapper_cfg == dict(
+        type='MMDistributedDataParallel', broadcast_buffers=False, find_unused_parameters=True, device_ids=None
+    )
     assert cfg.model.backbone.norm_cfg == cfg.model.heads[0].norm_cfg == dict(type='BN', requires_grad=True)
     assert cfg.model.heads[1].norm_cfg.type == 'GN'
     assert 'sync_bn' not in cfg
@@ -235,8 +286,11 @@ def test_nothing_is_adapted_beside_an_accelerator(monkeypatch: pytest.MonkeyPatc
 
 
 def test_checkpoints_are_written_safely() -> None:
-    for hooks, expected in ((None, dict(interval=1)), ({}, dict(interval=1)),
-                            (dict(checkpoint=dict(type='CheckpointHook', max_keep_ckpts=1)), dict(max_keep_ckpts=1))):
+    for hooks, expected in (
+        (None, dict(interval=1)),
+        ({}, dict(interval=1)),
+        (dict(checkpoint=dict(type='CheckpointHook', max_keep_ckpts=1)), dict(max_keep_ckpts=1)),
+    ):
         cfg = Config(dict(default_hooks=hooks))
         compat.keep_checkpoints_safe(cfg)
         assert cfg.default_hooks.checkpoint == dict(type='fec_mm.SafeCheckpointHook', **expected)

@@ -1,4 +1,5 @@
 """The models of the configs are the papers': their sizes, and the released checkpoints they load."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -23,11 +24,14 @@ def build(name: str, scope: str, **backbone: object) -> Any:
         return MODELS.build(cfg.model)
 
 
-@pytest.mark.parametrize(('name', 'scope', 'arch', 'dims', 'params'), [
-    ('fec_classifier', 'mmpretrain', 'small', (32, 64, 196, 320), 5_727_528),
-    ('mask-rcnn_fec_fpn', 'mmdet', 'small', (32, 64, 196, 320), 25_469_048),
-    ('fec_fpn', 'mmseg', 'small', (32, 64, 196, 320), 9_568_286),
-])
+@pytest.mark.parametrize(
+    ('name', 'scope', 'arch', 'dims', 'params'),
+    [
+        ('fec_classifier', 'mmpretrain', 'small', (32, 64, 196, 320), 5_727_528),
+        ('mask-rcnn_fec_fpn', 'mmdet', 'small', (32, 64, 196, 320), 25_469_048),
+        ('fec_fpn', 'mmseg', 'small', (32, 64, 196, 320), 9_568_286),
+    ],
+)
 def test_sizes_of_the_papers_models(name: str, scope: str, arch: str, dims: tuple[int, ...], params: int) -> None:
     model = build(name, scope)
     assert sum(p.numel() for p in model.parameters()) == params
@@ -45,7 +49,11 @@ def test_released_classifier_loads_strictly() -> None:
 def test_released_classifier_initialises_dense_models(name: str, scope: str, tmp_path: Path) -> None:
     state = convert(released_state('fec_small_cls')).state_dict
     torch.save({'state_dict': state}, tmp_path / 'fec.pth')
-    model = build(name, scope, init_cfg=dict(type='Pretrained', checkpoint=str(tmp_path / 'fec.pth'), prefix='backbone.'))
+    model = build(
+        name, scope, init_cfg=dict(type='Pretrained', checkpoint=str(tmp_path / 'fec.pth'), prefix='backbone.')
+    )
     model.init_weights()
     loaded = model.backbone.state_dict()
-    assert all(torch.equal(loaded[key.removeprefix('backbone.')], value) for key, value in state.items() if 'head' not in key)
+    assert all(
+        torch.equal(loaded[key.removeprefix('backbone.')], value) for key, value in state.items() if 'head' not in key
+    )

@@ -1,4 +1,5 @@
 """On a GPU: the checks of `make gpu-report`, and NCCL. `make test-gpu` runs these."""
+
 from __future__ import annotations
 
 import os
@@ -59,18 +60,32 @@ def test_compiled(training: bool) -> None:
 def test_nccl(tmp_path: Path) -> None:
     """A process per GPU, a backward pass, the same gradients everywhere, and no unused parameter."""
     script = tmp_path / 'step.py'
-    script.write_text('\n'.join([
-        'import os, torch, torch.distributed as dist',
-        'from fec_mm.models import FEC',
-        "rank = int(os.environ['LOCAL_RANK']); torch.cuda.set_device(rank); dist.init_process_group('nccl')",
-        "model = torch.nn.parallel.DistributedDataParallel(FEC('small').cuda(), device_ids=[rank])",
-        'for _ in range(2):',
-        "    model(torch.randn(2, 3, 64, 64, device='cuda'))[0].square().mean().backward()",
-        'total = sum(p.grad.double().sum() for p in model.parameters() if p.grad is not None)',
-        'every = [torch.zeros_like(total) for _ in range(dist.get_world_size())]',
-        'dist.all_gather(every, total); assert all(torch.equal(e, total) for e in every)',
-        'dist.destroy_process_group()',
-    ]))
-    result = subprocess.run([sys.executable, '-m', 'torch.distributed.run', '--standalone',
-                             f'--nproc_per_node={torch.cuda.device_count()}', str(script)], capture_output=True, text=True)
+    script.write_text(
+        '\n'.join(
+            [
+                'import os, torch, torch.distributed as dist',
+                'from fec_mm.models import FEC',
+                "rank = int(os.environ['LOCAL_RANK']); torch.cuda.set_device(rank); dist.init_process_group('nccl')",
+                "model = torch.nn.parallel.DistributedDataParallel(FEC('small').cuda(), device_ids=[rank])",
+                'for _ in range(2):',
+                "    model(torch.randn(2, 3, 64, 64, device='cuda'))[0].square().mean().backward()",
+                'total = sum(p.grad.double().sum() for p in model.parameters() if p.grad is not None)',
+                'every = [torch.zeros_like(total) for _ in range(dist.get_world_size())]',
+                'dist.all_gather(every, total); assert all(torch.equal(e, total) for e in every)',
+                'dist.destroy_process_group()',
+            ]
+        )
+    )
+    result = subprocess.run(
+        [
+            sys.executable,
+            '-m',
+            'torch.distributed.run',
+            '--standalone',
+            f'--nproc_per_node={torch.cuda.device_count()}',
+            str(script),
+        ],
+        capture_output=True,
+        text=True,
+    )
     assert result.returncode == 0, result.stderr

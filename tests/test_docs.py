@@ -1,4 +1,5 @@
 """The configs that the documentation shows, outside the repository as a user has them, on stand-ins for the data."""
+
 from __future__ import annotations
 
 import json
@@ -17,8 +18,13 @@ from .test_recipes import build
 
 ROOT = Path(__file__).parents[1]
 CLASSES = {'camvid': 11, 'eight': 9, 'cifar': 10}
-SHORT = ['train_dataloader.num_workers=0', 'train_dataloader.persistent_workers=False', 'val_dataloader.num_workers=0',
-         'val_dataloader.persistent_workers=False', 'train_cfg.val_interval=1']
+SHORT = [
+    'train_dataloader.num_workers=0',
+    'train_dataloader.persistent_workers=False',
+    'val_dataloader.num_workers=0',
+    'val_dataloader.persistent_workers=False',
+    'train_cfg.val_interval=1',
+]
 
 
 @pytest.fixture
@@ -73,15 +79,32 @@ def test_detection_trains(mine: Path) -> None:
         photograph(Path(f'data/coco/train2017/{i}.png'), (200, 256), i)
         coco['images'].append({'id': i, 'file_name': f'{i}.png', 'height': 200, 'width': 256})
         side = 60 + 10 * i
-        coco['annotations'].append({
-            'id': i + 1, 'image_id': i, 'category_id': 3 * i, 'bbox': [20, 20, side, side], 'area': side * side, 'iscrowd': 0,
-            'segmentation': [[20, 20, 20, 20 + side, 20 + side, 20 + side, 20 + side, 20]]})
+        coco['annotations'].append(
+            {
+                'id': i + 1,
+                'image_id': i,
+                'category_id': 3 * i,
+                'bbox': [20, 20, side, side],
+                'area': side * side,
+                'iscrowd': 0,
+                'segmentation': [[20, 20, 20, 20 + side, 20 + side, 20 + side, 20 + side, 20]],
+            }
+        )
     Path('data/coco/annotations').mkdir()
     Path('data/coco/annotations/instances_train2017.json').write_text(json.dumps(coco))
     runpy.run_path('choose.py')
     assert {image['id'] for image in json.loads(Path('data/eight.json').read_text())['images']} == set(range(1, 9))
-    train.main(['eight.py', '--cfg-options', *SHORT, 'train_cfg.max_epochs=1', 'default_hooks.checkpoint.interval=1',
-                'model.test_cfg.rcnn.score_thr=0.', 'model.test_cfg.rcnn.max_per_img=5'])
+    train.main(
+        [
+            'eight.py',
+            '--cfg-options',
+            *SHORT,
+            'train_cfg.max_epochs=1',
+            'default_hooks.checkpoint.interval=1',
+            'model.test_cfg.rcnn.score_thr=0.',
+            'model.test_cfg.rcnn.max_per_img=5',
+        ]
+    )
     assert Path('work_dirs/eight/epoch_1.pth').is_file()
     assert 'coco/segm_mAP_50' in scalars('eight')
 

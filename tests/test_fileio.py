@@ -1,4 +1,5 @@
 """Files are written whole or not at all."""
+
 from __future__ import annotations
 
 import os
@@ -46,11 +47,17 @@ def test_leftovers_of_dead_processes_are_removed_and_no_others(tmp_path: Path) -
     living, dead = (subprocess.Popen([sys.executable, '-c', 'input()'], stdin=subprocess.PIPE) for _ in range(2))
     dead.communicate(b'\n')
     here, elsewhere = socket.gethostname(), 'another.machine'
-    names = {f'.epoch_1.pth.{living.pid}@{here}.part': True, f'.epoch_2.pth.{dead.pid}@{here}.part': False,
-             f'.epoch_3.pth.{living.pid}.part': True, f'.epoch_4.pth.{dead.pid}.part': False,  # as they were called before
-             f'.epoch_5.pth.{os.getpid()}@{here}.part': False,  # of an earlier process, as this one writes nothing now
-             f'.epoch_6.pth.{dead.pid}@{elsewhere}.part': True, f'.epoch_7.pth.{dead.pid}@{elsewhere}.part': False,
-             '.not.ours.part': True, 'epoch_8.pth': True}
+    names = {
+        f'.epoch_1.pth.{living.pid}@{here}.part': True,
+        f'.epoch_2.pth.{dead.pid}@{here}.part': False,
+        f'.epoch_3.pth.{living.pid}.part': True,
+        f'.epoch_4.pth.{dead.pid}.part': False,  # as they were called before
+        f'.epoch_5.pth.{os.getpid()}@{here}.part': False,  # of an earlier process, as this one writes nothing now
+        f'.epoch_6.pth.{dead.pid}@{elsewhere}.part': True,
+        f'.epoch_7.pth.{dead.pid}@{elsewhere}.part': False,
+        '.not.ours.part': True,
+        'epoch_8.pth': True,
+    }
     for name in names:
         (tmp_path / name).write_bytes(b'half')
     os.utime(tmp_path / f'.epoch_7.pth.{dead.pid}@{elsewhere}.part', (0, time.time() - 4000))

@@ -1,4 +1,5 @@
 """What the pages point to is there: links, headings, files, tests, and the checkpoints of the quick starts."""
+
 from __future__ import annotations
 
 import re
@@ -39,14 +40,18 @@ def anchors(page: Path) -> set[str]:
 def links(page: Path) -> list[tuple[Path, str]]:
     """The files that a page's relative links lead to, each with its anchor."""
     targets = [target for target in LINK.findall(CODE.sub('', read(page))) if not re.match(r'\w+:', target)]
-    return [((page.parent / path).resolve() if path else page, anchor)
-            for path, _, anchor in (target.partition('#') for target in targets)]
+    return [
+        ((page.parent / path).resolve() if path else page, anchor)
+        for path, _, anchor in (target.partition('#') for target in targets)
+    ]
 
 
 def alternatives(pattern: str) -> list[str]:
     """`a/{b,c}.py` as `a/b.py` and `a/c.py`."""
     parts = re.split(r'{([^{}]*)}', pattern)
-    return [''.join(choice) for choice in product(*(part.split(',') if i % 2 else [part] for i, part in enumerate(parts)))]
+    return [
+        ''.join(choice) for choice in product(*(part.split(',') if i % 2 else [part] for i, part in enumerate(parts)))
+    ]
 
 
 def named_files(text: str) -> list[str]:
@@ -65,8 +70,11 @@ def by_name(pages: list[Path]) -> dict[str, Path]:
 
 @pytest.mark.parametrize('page', by_name(PAGES).values(), ids=by_name(PAGES))
 def test_links_lead_somewhere(page: Path) -> None:
-    lost = [f'{path}#{anchor}' for path, anchor in links(page)
-            if not path.exists() or (anchor and path.suffix == '.md' and anchor not in anchors(path))]
+    lost = [
+        f'{path}#{anchor}'
+        for path, anchor in links(page)
+        if not path.exists() or (anchor and path.suffix == '.md' and anchor not in anchors(path))
+    ]
     assert lost == []
 
 
@@ -77,8 +85,11 @@ def test_named_files_exist(page: Path) -> None:
 
 @pytest.mark.parametrize('page', by_name(PAGES).values(), ids=by_name(PAGES))
 def test_named_tests_exist(page: Path) -> None:
-    lost = [f'{file}::{test}' for file, test in re.findall(r'(test_\w+\.py)::(\w+)', read(page))
-            if not any(f'def {test}(' in path.read_text() for path in ROOT.glob(f'tests/**/{file}'))]
+    lost = [
+        f'{file}::{test}'
+        for file, test in re.findall(r'(test_\w+\.py)::(\w+)', read(page))
+        if not any(f'def {test}(' in path.read_text() for path in ROOT.glob(f'tests/**/{file}'))
+    ]
     assert lost == []
 
 
@@ -100,10 +111,16 @@ def test_every_page_is_reached_from_the_index() -> None:
 
 
 def test_the_checks_see_what_is_wrong(tmp_path: Path) -> None:
-    text = '`configs/{quickstart,none}/detection.py`, `tools/*.py`, `fec_mm/gone.py`.\n\n    python ../fec_mm/tools/lost.py A\n'
+    text = '`configs/{quickstart,none}/detection.py`, `tools/*.py`, `fec_mm/gone.py`.\n\n'
+    text += '    python ../fec_mm/tools/lost.py A\n'
     assert [name for name in named_files(text) if not exists(name)] == [
-        'configs/none/detection.py', 'fec_mm/gone.py', 'tools/lost.py']
+        'configs/none/detection.py',
+        'fec_mm/gone.py',
+        'tools/lost.py',
+    ]
     page = tmp_path / 'page.md'
-    page.write_text('# A *b*, `c`!\n## Twice\n## Twice\n[x](#twice-1) `[y](z)` [v](https://w)\n```\n# No heading\n```\n')
+    page.write_text(
+        '# A *b*, `c`!\n## Twice\n## Twice\n[x](#twice-1) `[y](z)` [v](https://w)\n```\n# No heading\n```\n'
+    )
     assert anchors(page) == {'a-b-c', 'twice', 'twice-1'}
     assert links(page) == [(page, 'twice-1')]

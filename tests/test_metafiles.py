@@ -1,4 +1,6 @@
-"""The index of models agrees with the READMEs, and names every config; what it states of one is tested in test_recipes.py."""
+"""The index of models agrees with the READMEs, and names every config; what it states of one is tested in
+test_recipes.py."""
+
 from __future__ import annotations
 
 import re
@@ -44,7 +46,11 @@ def test_nothing_claims_to_be_reproduced() -> None:
 
 def rows(readme: Path) -> dict[str, dict[str, str]]:
     """The cells of a README's table by config and column."""
-    lines = [line.strip('| ').split(' | ') for line in readme.read_text(encoding='utf-8').splitlines() if line.startswith('| ')]
+    lines = [
+        line.strip('| ').split(' | ')
+        for line in readme.read_text(encoding='utf-8').splitlines()
+        if line.startswith('| ')
+    ]
     table = {}
     for cells in lines[1:]:
         name, target = re.fullmatch(r'\[(.+)\]\((.+)\)', cells[0]).groups()
@@ -59,13 +65,19 @@ def test_readme_agrees(metafile: Path) -> None:
     table = rows(metafile.with_name('README.md'))
     assert list(table) == [model['Name'] for model in load(metafile)['Models']]
     for name, cells in table.items():
-        assert cells.pop('parameters') == f"{MODELS[name]['Metadata']['Parameters']:,}"
-        reported = {column: float(cell) for column, cell in cells.items() if column.endswith('reported)') and cell != '–'}
+        assert cells.pop('parameters') == f'{MODELS[name]["Metadata"]["Parameters"]:,}'
+        reported = {
+            column: float(cell) for column, cell in cells.items() if column.endswith('reported)') and cell != '–'
+        }
         assert reported == metrics(MODELS[name])
         assert [cell for column, cell in cells.items() if column.endswith('reproduced')] == ['–']
 
 
 def test_links_of_readmes_lead_somewhere() -> None:
-    for readme in [ROOT / 'README.md', *(ROOT / 'docs').rglob('*.md'), *(path.with_name('README.md') for path in METAFILES)]:
+    for readme in [
+        ROOT / 'README.md',
+        *(ROOT / 'docs').rglob('*.md'),
+        *(path.with_name('README.md') for path in METAFILES),
+    ]:
         for target in re.findall(r'\]\(([^)#:]+)(?:#[^)]*)?\)', readme.read_text(encoding='utf-8')):
             assert (readme.parent / target).exists(), f'{readme}: {target}'

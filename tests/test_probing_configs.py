@@ -1,4 +1,6 @@
-"""The probing configs: every model with every task builds under one recipe; the pairs of digits are what their rule says."""
+"""The probing configs: every model with every task builds under one recipe; the pairs of digits are what their rule
+says."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -26,14 +28,17 @@ SHIPPED = sorted(PROBING.glob('*.py'))
 def combine(folder: Path, model: str, task: str, labels: str = 'superclass', settings: str = '') -> Config:
     """The config that docs/probing.md tells users to write."""
     path = folder / f'{model}_{task}.py'
-    path.write_text(f"_base_ = ['{PROBING}/_base_/models/{model}.py', '{PROBING}/_base_/tasks/{task}.py']\n"
-                    f'model = dict(head=dict(num_classes=_base_.num_{labels}es))\n'
-                    f"train_dataloader = val_dataloader = test_dataloader = dict(dataset=dict(labels='{labels}'{settings}))\n")
+    path.write_text(
+        f"_base_ = ['{PROBING}/_base_/models/{model}.py', '{PROBING}/_base_/tasks/{task}.py']\n"
+        f'model = dict(head=dict(num_classes=_base_.num_{labels}es))\n'
+        f"train_dataloader = val_dataloader = test_dataloader = dict(dataset=dict(labels='{labels}'{settings}))\n"
+    )
     return Config.fromfile(path)
 
 
 def build(cfg: Config) -> Any:
     from mmpretrain.registry import MODELS as MM_MODELS
+
     with DefaultScope.overwrite_default_scope('mmpretrain'):
         return MM_MODELS.build(cfg.model)
 
@@ -50,15 +55,20 @@ def test_models(tmp_path: Path, name: str) -> None:
     last = [m for m in model.head.modules() if isinstance(m, torch.nn.Linear)][-1]
     assert last.out_features == cfg.num_superclasses
     norms = {type(m).__name__ for m in model.backbone.modules() if 'Norm' in type(m).__name__}
-    assert norms == {'BatchNorm2d' if name in ('resnet50', 'resnet-mini') else
-                     'GroupNorm' if name.startswith(('fec', 'resnet')) else 'LayerNorm'}
+    assert norms == {
+        'BatchNorm2d'
+        if name in ('resnet50', 'resnet-mini')
+        else 'GroupNorm'
+        if name.startswith(('fec', 'resnet'))
+        else 'LayerNorm'
+    }
     with DefaultScope.overwrite_default_scope('mmpretrain'):
         wrapper = build_optim_wrapper(model, {**cfg.optim_wrapper, 'type': 'OptimWrapper'})
     decay = {id(p): group['weight_decay'] for group in wrapper.param_groups for p in group['params']}
     if 'mini' not in name:
         for key, p in model.named_parameters():
             matrix = p.dim() >= 2 and not any(word in key for word in ('cls_token', 'pos_embed', 'position_bias_table'))
-            assert not p.requires_grad or decay[id(p)] == (0.05 if matrix else 0.), key
+            assert not p.requires_grad or decay[id(p)] == (0.05 if matrix else 0.0), key
 
 
 @pytest.mark.parametrize('task', TASKS)
@@ -83,7 +93,9 @@ def test_shipped(path: Path) -> None:
         if key not in ('model', 'train_dataloader', 'val_dataloader', 'test_dataloader'):
             assert cfg[key] == reference[key], key
     assert cfg.train_dataloader.dataset.get('shuffle') == (0 if 'shuffled' in path.stem else None)
-    assert cfg.train_dataloader.dataset.get('labels', 'superclass') == ('subclass' if 'subclass' in path.stem else 'superclass')
+    assert cfg.train_dataloader.dataset.get('labels', 'superclass') == (
+        'subclass' if 'subclass' in path.stem else 'superclass'
+    )
     assert cfg.model.head.num_classes == (68 if 'subclass' in path.stem else 17)
     assert cfg.auto_scale_lr.base_batch_size == 4 * cfg.train_dataloader.batch_size
 
@@ -93,6 +105,7 @@ def test_pairs_of_digits_follow_their_rule() -> None:
     from sklearn.metrics import confusion_matrix
     from sklearn.model_selection import cross_val_predict
     from sklearn.neighbors import KNeighborsClassifier
+
     digits = load_digits()['train']
     pixels = digits.images.reshape(len(digits.labels), -1) / 255
     confused = confusion_matrix(digits.labels, cross_val_predict(KNeighborsClassifier(1), pixels, digits.labels, cv=5))
@@ -113,6 +126,7 @@ def test_a_step_and_the_layers(tmp_path: Path, name: str) -> None:
     """Training steps; then each default layer gives features of its own number of channels."""
     from mmpretrain.registry import MODELS as MM_MODELS
     from mmpretrain.structures import DataSample
+
     cfg = combine(tmp_path, name, 'digits' if 'mini' in name else 'living17')
     side = 32 if 'mini' in name else 224
     with DefaultScope.overwrite_default_scope('mmpretrain'):
@@ -121,8 +135,10 @@ def test_a_step_and_the_layers(tmp_path: Path, name: str) -> None:
         model.init_weights()
         wrapper = build_optim_wrapper(model, {**cfg.optim_wrapper, 'type': 'OptimWrapper'})
         before = [p.detach().clone() for p in model.parameters()]
-        batch = dict(inputs=torch.randint(0, 256, (2, 3, side, side), dtype=torch.uint8),
-                     data_samples=[DataSample().set_gt_label(i) for i in range(2)])
+        batch = dict(
+            inputs=torch.randint(0, 256, (2, 3, side, side), dtype=torch.uint8),
+            data_samples=[DataSample().set_gt_label(i) for i in range(2)],
+        )
         for _ in range(2):  # a ViT's classifier starts at 0, and passes no gradient on in the first one
             losses = model.train().train_step(batch, wrapper)
             assert all(torch.isfinite(loss).all() for loss in losses.values())
@@ -130,9 +146,15 @@ def test_a_step_and_the_layers(tmp_path: Path, name: str) -> None:
         layers = default_layers(model.eval())
         with torch.no_grad(), record_features(model, layers) as record:
             model.val_step(batch)
-    widths = {'fec-small': (32, 64, 196, 320, 320), 'resnet50': (256, 512, 1024, 2048, 2048), 'deit-small': (384, ) * 5,
-              'swin-tiny': (96, 192, 384, 768, 768), 'fec-mini': (24, 48, 96, 128, 128), 'resnet-mini': (16, 32, 64, 128, 128),
-              'vit-mini': (96, ) * 5}
+    widths = {
+        'fec-small': (32, 64, 196, 320, 320),
+        'resnet50': (256, 512, 1024, 2048, 2048),
+        'deit-small': (384,) * 5,
+        'swin-tiny': (96, 192, 384, 768, 768),
+        'fec-mini': (24, 48, 96, 128, 128),
+        'resnet-mini': (16, 32, 64, 128, 128),
+        'vit-mini': (96,) * 5,
+    }
     expected = widths[name.removesuffix('-gn').removesuffix('-ln')]
     assert [tuple(record[layer].shape) for layer in layers] == [(2, width) for width in expected]
     assert all(np.isfinite(features.numpy()).all() for features in record.values())

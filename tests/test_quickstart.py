@@ -1,4 +1,6 @@
-"""The quick-start configs, end to end on a few real digits: data, training, evaluation, and a picture of the clusters."""
+"""The quick-start configs, end to end on a few real digits: data, training, evaluation, and a picture of the
+clusters."""
+
 from __future__ import annotations
 
 import importlib.util
@@ -16,12 +18,21 @@ from fec_mm.apis import test, train
 ROOT = Path(__file__).parents[1]
 # Its data, the score, and what makes it short.
 TASKS = {
-    'classification': ('accuracy/top1', [
-        'train_cfg.max_epochs=1', 'train_cfg.val_interval=1', 'train_dataloader.dataset.indices=128',
-        'val_dataloader.dataset.indices=50', 'test_dataloader.dataset.indices=50'
-    ]),
+    'classification': (
+        'accuracy/top1',
+        [
+            'train_cfg.max_epochs=1',
+            'train_cfg.val_interval=1',
+            'train_dataloader.dataset.indices=128',
+            'val_dataloader.dataset.indices=50',
+            'test_dataloader.dataset.indices=50',
+        ],
+    ),
     'detection': ('coco/bbox_mAP_50', ['train_cfg.max_epochs=1', 'train_cfg.val_interval=1']),
-    'segmentation': ('mIoU', ['train_cfg.max_iters=2', 'train_cfg.val_interval=2', 'default_hooks.checkpoint.interval=2']),
+    'segmentation': (
+        'mIoU',
+        ['train_cfg.max_iters=2', 'train_cfg.val_interval=2', 'default_hooks.checkpoint.interval=2'],
+    ),
 }
 
 
@@ -38,7 +49,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, 'argv', ['digits', '--out-dir', str(folder / 'digits')])
         tool('dataset_converters/digits.py')()
-        patch.setattr(sys, 'argv', ['scenes', '--out-dir', str(folder / 'digit_scenes'), '--num-train', '8', '--num-val', '4'])
+        patch.setattr(
+            sys, 'argv', ['scenes', '--out-dir', str(folder / 'digit_scenes'), '--num-train', '8', '--num-val', '4']
+        )
         tool('dataset_converters/digit_scenes.py')()
     return folder
 

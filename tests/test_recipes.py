@@ -1,4 +1,5 @@
 """The papers' configs: every one builds, and says what the recipe says."""
+
 from __future__ import annotations
 
 import math
@@ -44,14 +45,21 @@ def build(cfg: Config) -> Any:
 
 @pytest.mark.parametrize('path', ALL, ids=lambda path: path.stem)
 def test_builds(path: Path) -> None:
-    """Model, pipelines and optimizer; size and schedule are the metafile's, the size of FEC's own models also the paper's."""
+    """Model, pipelines and optimizer; size and schedule are the metafile's, the size of FEC's own models also the
+    paper's."""
     cfg = Config.fromfile(path)
     model = build(cfg)
     parameters = sum(p.numel() for p in model.parameters())
     stated = next(m['Metadata'] for m in load(path.with_name('metafile.yml'))['Models'] if m['Name'] == path.stem)
-    assert stated == {'Parameters': parameters, 'Batch Size': cfg.auto_scale_lr.base_batch_size,
-                      **({'Epochs': cfg.train_cfg.max_epochs} if cfg.train_cfg.get('max_epochs') else
-                         {'Iterations': cfg.train_cfg.max_iters})}
+    assert stated == {
+        'Parameters': parameters,
+        'Batch Size': cfg.auto_scale_lr.base_batch_size,
+        **(
+            {'Epochs': cfg.train_cfg.max_epochs}
+            if cfg.train_cfg.get('max_epochs')
+            else {'Iterations': cfg.train_cfg.max_iters}
+        ),
+    }
     assert SIZES.get(path.stem, parameters) == parameters
     transforms = __import__(f'{cfg.default_scope}.registry', fromlist=['TRANSFORMS']).TRANSFORMS
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
@@ -78,7 +86,9 @@ def rates(cfg: Config, steps: int) -> list[float]:
     optimizer = torch.optim.AdamW([parameter], lr=cfg.optim_wrapper.optimizer.lr)
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
-        scheduler = PARAM_SCHEDULERS.build(dict(cfg.param_scheduler), default_args=dict(optimizer=optimizer, epoch_length=10))
+        scheduler = PARAM_SCHEDULERS.build(
+            dict(cfg.param_scheduler), default_args=dict(optimizer=optimizer, epoch_length=10)
+        )
         found = []
         for _ in range(steps):
             found.append(optimizer.param_groups[0]['lr'])
@@ -103,13 +113,15 @@ def test_imagenet_weight_decay_on_matrices_only() -> None:
     wrapper = build_optim_wrapper(model, {**cfg.optim_wrapper, 'type': 'OptimWrapper'})
     decay = {id(p): group['weight_decay'] for group in wrapper.param_groups for p in group['params']}
     for name, p in model.named_parameters():
-        assert not p.requires_grad or decay[id(p)] == (0.05 if p.dim() >= 2 else 0.), name
+        assert not p.requires_grad or decay[id(p)] == (0.05 if p.dim() >= 2 else 0.0), name
 
 
 def test_dense_recipes_decay_everything() -> None:
-    for path in ('detection/fec/mask-rcnn_fec-small_fpn_4xb4-1x_coco.py',
-                 'segmentation/fec/fec-small_fpn_4xb4-80k_ade20k-512x512.py'):
+    for path in (
+        'detection/fec/mask-rcnn_fec-small_fpn_4xb4-1x_coco.py',
+        'segmentation/fec/fec-small_fpn_4xb4-80k_ade20k-512x512.py',
+    ):
         cfg = Config.fromfile(CONFIGS / path)
         wrapper = build_optim_wrapper(build(cfg), cfg.optim_wrapper)
         assert {group['weight_decay'] for group in wrapper.param_groups} == {1e-4}
-        assert cfg.model.backbone.get('drop_path_rate', 0.) == 0.
+        assert cfg.model.backbone.get('drop_path_rate', 0.0) == 0.0

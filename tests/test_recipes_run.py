@@ -1,4 +1,5 @@
 """Every recipe takes a training step and predicts, at a small size."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -21,17 +22,23 @@ def batch(scope: str) -> dict[str, Any]:
     """Two images and what is in them, as the data loaders of a toolbox give them."""
     if scope == 'mmdet':
         from mmdet.testing import demo_mm_inputs
+
         return demo_mm_inputs(2, [(3, *SIZE)] * 2, num_items=[3, 1], num_classes=80, with_mask=True)
     inputs = torch.randint(0, 256, (2, 3, *SIZE), dtype=torch.uint8)
     if scope == 'mmpretrain':
         from mmpretrain.structures import DataSample
+
         return dict(inputs=inputs, data_samples=[DataSample().set_gt_label(i) for i in range(2)])
     from mmengine.structures import PixelData
     from mmseg.structures import SegDataSample
+
     meta = dict(img_shape=SIZE, ori_shape=SIZE, pad_shape=SIZE)
-    return dict(inputs=list(inputs), data_samples=[
-        SegDataSample(gt_sem_seg=PixelData(data=torch.randint(0, 150, (1, *SIZE))), metainfo=meta) for _ in range(2)
-    ])
+    return dict(
+        inputs=list(inputs),
+        data_samples=[
+            SegDataSample(gt_sem_seg=PixelData(data=torch.randint(0, 150, (1, *SIZE))), metainfo=meta) for _ in range(2)
+        ],
+    )
 
 
 @pytest.mark.parametrize('path', ALL, ids=lambda path: path.stem)

@@ -1,4 +1,6 @@
-"""What `fec_mm` itself exports: the names that people use, without the cost of importing torch for who asks for none of them."""
+"""What `fec_mm` itself exports: the names that people use, without the cost of importing torch for who asks for none of
+them."""
+
 from __future__ import annotations
 
 import re
@@ -17,6 +19,7 @@ NAMES = {'FEC', 'ContextCluster', 'FECInferencer', 'get_model', 'list_models', '
 
 def test_names_are_those_of_the_packages() -> None:
     from fec_mm import apis, clusters, models
+
     assert NAMES | {'__version__'} == set(fec_mm.__all__)
     for name in NAMES:
         home = next(package for package in (apis, clusters, models) if name in package.__all__)
@@ -53,7 +56,7 @@ def test_python_of_the_readme() -> None:
     exec(compile(code, 'README.md', 'exec'), scope)
     stated = [tuple(map(int, shape.split('×'))) for shape in re.findall(r'\d+(?:×\d+)+', code)]
     assert stated == [*(tuple(features.shape) for features in scope['maps']), tuple(scope['levels'][0].shape)]
-    assert [level.unique().numel() <= (28 >> i)**2 for i, level in enumerate(scope['levels'])] == [True] * 3
+    assert [level.unique().numel() <= (28 >> i) ** 2 for i, level in enumerate(scope['levels'])] == [True] * 3
 
 
 def fresh(code: str) -> str:

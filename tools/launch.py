@@ -1,4 +1,6 @@
-"""torchrun that says which machine it waits for, and which process died of what: python tools/launch.py [options] SCRIPT ..."""
+"""torchrun that says which machine it waits for, and which process died of what: python tools/launch.py [options]
+SCRIPT ..."""
+
 from fec_mm.apis import run_cli
 from fec_mm.apis.launch import launch
 

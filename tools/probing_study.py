@@ -2,11 +2,12 @@
 
     python tools/probing_study.py [--work-dir work_dirs/probing] [--jobs 2] [--seeds 0 1 2] [--models NAME ...]
 
-Each run trains one model with one seed on look-alike ('natural') or unrelated pairs of digits, or on the digits themselves
-('subclass'), and probes it on held-out digits and on those of another source, by the tools that one would call by hand, in a
-folder of its own. A run that is there is not repeated, and one that was stopped continues.
+Each run trains one model with one seed on look-alike ('natural') or unrelated pairs of digits, or on the digits
+themselves ('subclass'), and probes it on held-out digits and on those of another source, by the tools that one would
+call by hand, in a folder of its own. A run that is there is not repeated, and one that was stopped continues.
 `summary.{json,md}` and plots over all runs are written at the end.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -34,9 +35,13 @@ MODELS = ('fec-mini', 'resnet-mini', 'vit-mini', 'resnet-mini-gn', 'resnet-mini-
 GROUPINGS = ('natural', 'unrelated', 'subclass')
 UCI = 'uci'  # the other source of digits
 # What the summary shows of each layer: where it is in a run's results.
-SCORES = {'all AMI': ('layers', 'global', 'ami'), 'within AMI': ('layers', 'within', 'ami'),
-          'within accuracy': ('layers', 'within', 'accuracy'), 'linear': ('layers', 'read_out', 'linear'),
-          'UCI all AMI': (UCI, 'global', 'ami')}
+SCORES = {
+    'all AMI': ('layers', 'global', 'ami'),
+    'within AMI': ('layers', 'within', 'ami'),
+    'within accuracy': ('layers', 'within', 'accuracy'),
+    'linear': ('layers', 'read_out', 'linear'),
+    'UCI all AMI': (UCI, 'global', 'ami'),
+}
 PIXELS = 'pixels'
 
 Runs = Mapping[tuple[str, str], Sequence[Mapping[str, Any]]]  # results of the seeds by model and grouping
@@ -46,17 +51,23 @@ def config(model: str, grouping: str, seed: int) -> str:
     """The text of the config of a run."""
     base = f"_base_ = ['{BASE}/models/{model}.py', '{BASE}/tasks/digits.py']"
     if grouping == 'subclass':
-        return '\n'.join([
-            base, 'model = dict(head=dict(num_classes=_base_.num_subclasses))',
-            'data_preprocessor = dict(num_classes=_base_.num_subclasses)',
-            "train_dataloader = val_dataloader = test_dataloader = dict(dataset=dict(labels='subclass'))",
+        return '\n'.join(
+            [
+                base,
+                'model = dict(head=dict(num_classes=_base_.num_subclasses))',
+                'data_preprocessor = dict(num_classes=_base_.num_subclasses)',
+                "train_dataloader = val_dataloader = test_dataloader = dict(dataset=dict(labels='subclass'))",
+                f'randomness = dict(seed={seed})\n',
+            ]
+        )
+    return '\n'.join(
+        [
+            base,
+            'model = dict(head=dict(num_classes=_base_.num_superclasses))',
+            f'train_dataloader = val_dataloader = test_dataloader = dict(dataset=dict(superclasses=_base_.{grouping}))',
             f'randomness = dict(seed={seed})\n',
-        ])
-    return '\n'.join([
-        base, 'model = dict(head=dict(num_classes=_base_.num_superclasses))',
-        f'train_dataloader = val_dataloader = test_dataloader = dict(dataset=dict(superclasses=_base_.{grouping}))',
-        f'randomness = dict(seed={seed})\n',
-    ])
+        ]
+    )
 
 
 def run(folder: Path, text: str, uci: Path) -> dict[str, Any]:
@@ -77,15 +88,29 @@ def run(folder: Path, text: str, uci: Path) -> dict[str, Any]:
     if record.is_file() and record.read_text() != settings:
         raise UserError(f'{folder} is of other settings: choose another --work-dir, or remove it')
     results = []
-    for name, options in (('probe', ()), (f'probe_{UCI}', ('--cfg-options', f'test_dataloader.dataset.dataset.data_root={uci}'))):
+    for name, options in (
+        ('probe', ()),
+        (f'probe_{UCI}', ('--cfg-options', f'test_dataloader.dataset.dataset.data_root={uci}')),
+    ):
         if not (folder / name / 'index.html').is_file():
             AtomicBackend().put(text.encode(), file)
             AtomicBackend().put(settings.encode(), record)
             checkpoint = folder / 'train' / f'epoch_{cfg.max_epochs}.pth'
             if not checkpoint.is_file():
                 _tool(folder, 'train.py', file, '--work-dir', folder / 'train', '--resume')
-            _tool(folder, 'analysis_tools/probe_clusters.py', file, checkpoint, '--k', 1, '--work-dir', folder / 'test',
-                  '--out-dir', folder / name, *options)
+            _tool(
+                folder,
+                'analysis_tools/probe_clusters.py',
+                file,
+                checkpoint,
+                '--k',
+                1,
+                '--work-dir',
+                folder / 'test',
+                '--out-dir',
+                folder / name,
+                *options,
+            )
             print(f'{folder.name}: {name} done', flush=True)
         results.append(json.loads((folder / name / 'results.json').read_text()))
     return {**results[0], UCI: results[1]['layers']}
@@ -97,17 +122,23 @@ def _tool(folder: Path, tool: str, *arguments: object) -> None:
 
 
 def pixel_scores() -> dict[str, dict[str, Any]]:
-    """What the pixels alone give, by grouping, in the form of a layer of a run: the same probe on the held-out images."""
+    """What the pixels alone give, by grouping, in the form of a layer of a run: the same probe on the held-out
+    images."""
     from fec_mm.datasets.digits import load_digits, load_uci_digits
     from fec_mm.evaluation.probe import probe
+
     task = Config.fromfile(BASE / 'tasks' / 'digits.py')
     found: dict[str, dict[str, Any]] = {}
     for grouping in GROUPINGS:
-        superclass_of = {digit: i for i, pair in enumerate(task.get(grouping, task.natural)) for digit in pair['subclasses']}
+        superclass_of = {
+            digit: i for i, pair in enumerate(task.get(grouping, task.natural)) for digit in pair['subclasses']
+        }
         for domain, digits in (('layers', load_digits()['val']), (UCI, load_uci_digits())):
             superclasses = np.asarray([superclass_of[digit] for digit in digits.labels.tolist()])
-            pixels = digits.images.reshape(len(digits.labels), -1) / 255.
-            found.setdefault(grouping, {})[domain] = {PIXELS: probe(pixels, digits.labels, superclasses, seeds=(0, 1, 2))}
+            pixels = digits.images.reshape(len(digits.labels), -1) / 255.0
+            found.setdefault(grouping, {})[domain] = {
+                PIXELS: probe(pixels, digits.labels, superclasses, seeds=(0, 1, 2))
+            }
     return found
 
 
@@ -115,14 +146,16 @@ def over_seeds(results: Sequence[Mapping[str, Any]], layer: str, key: tuple[str,
     """Mean and standard deviation (n − 1) over training seeds of a layer's mean score."""
     domain, *place = key
     values = [score(r[domain][layer], *place)['mean'] for r in results]
-    return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else 0.
+    return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
 
 
 def summary(runs: Runs, pixels: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
     """A row per model, grouping and layer, under a row of titles."""
     rows = [['model', 'superclasses', 'held-out superclass accuracy', 'layer', *SCORES]]
     for grouping, layer in pixels.items():
-        rows.append([PIXELS, grouping, '', '', *(f'{over_seeds([layer], PIXELS, key)[0]:.3f}' for key in SCORES.values())])
+        rows.append(
+            [PIXELS, grouping, '', '', *(f'{over_seeds([layer], PIXELS, key)[0]:.3f}' for key in SCORES.values())]
+        )
     for (model, grouping), results in runs.items():
         accuracies = [r['accuracy_on_trained_labels'] for r in results]
         for i, layer in enumerate(results[0]['layers']):
@@ -135,17 +168,22 @@ def summary(runs: Runs, pixels: Mapping[str, Mapping[str, Any]]) -> list[list[st
 def write_summary(work_dir: Path, runs: Runs) -> None:
     """Write `summary.md`, `summary.json`, and a plot of each score against the layer, the pixels' dashed."""
     from fec_mm.visualization.probe_figures import layer_figure
+
     pixels = pixel_scores()
     put = AtomicBackend().put
     for title, key in SCORES.items():
-        lines = {f'{model} {grouping}': {layer: over_seeds(results, layer, key) for layer in results[0]['layers']}
-                 for (model, grouping), results in runs.items()}
+        lines = {
+            f'{model} {grouping}': {layer: over_seeds(results, layer, key) for layer in results[0]['layers']}
+            for (model, grouping), results in runs.items()
+        }
         picture = BytesIO()
         floor = {grouping: over_seeds([layer], PIXELS, key)[0] for grouping, layer in pixels.items()}
         layer_figure(lines, title, floor).savefig(picture, format='png', dpi=100)
         put(picture.getvalue(), work_dir / f'{title.replace(" ", "_").lower()}.png')
-    plain = [{'model': model, 'superclasses': grouping, 'seeds': [dict(r) for r in results]}
-             for (model, grouping), results in runs.items()]
+    plain = [
+        {'model': model, 'superclasses': grouping, 'seeds': [dict(r) for r in results]}
+        for (model, grouping), results in runs.items()
+    ]
     put(json.dumps({'runs': plain, PIXELS: pixels}).encode(), work_dir / 'summary.json')
     put(markdown(summary(runs, pixels)).encode(), work_dir / 'summary.md')
 
@@ -159,13 +197,22 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     data = Path(os.environ.get('FEC_DATA', 'data')).resolve()  # where the configs look
     for source, name in (('mnist', 'digits'), (UCI, 'uci_digits')):
-        code = subprocess.run([sys.executable, str(TOOLS / 'dataset_converters/digits.py'), '--source', source, '--out-dir',
-                               str(data / name)]).returncode
+        code = subprocess.run(
+            [
+                sys.executable,
+                str(TOOLS / 'dataset_converters/digits.py'),
+                '--source',
+                source,
+                '--out-dir',
+                str(data / name),
+            ]
+        ).returncode
         if code:
             sys.exit(code)
     names = [(model, grouping, seed) for seed in args.seeds for model in args.models for grouping in GROUPINGS]
-    results = run_jobs(lambda name: run(args.work_dir / '_'.join(map(str, name)), config(*name), data / 'uci_digits'), names,
-                       args.jobs)
+    results = run_jobs(
+        lambda name: run(args.work_dir / '_'.join(map(str, name)), config(*name), data / 'uci_digits'), names, args.jobs
+    )
     runs: dict[tuple[str, str], list[dict[str, Any]]] = {(m, g): [] for m in args.models for g in GROUPINGS}
     for (model, grouping, _), result in zip(names, results):
         runs[model, grouping].append(result)

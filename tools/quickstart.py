@@ -2,9 +2,10 @@
 
     python tools/quickstart.py {classification,detection,segmentation} [--work-dir DIR]
 
-Makes the data if it is not there, trains configs/quickstart/<task>.py, evaluates the last checkpoint, and draws the clusters of
-held-out images, with the same tools that one would call by hand.
+Makes the data if it is not there, trains configs/quickstart/<task>.py, evaluates the last checkpoint, and draws the
+clusters of held-out images, with the same tools that one would call by hand.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -38,6 +39,7 @@ def main() -> None:
     parser.add_argument('--work-dir', type=Path, help='default: work_dirs/quickstart/<task>')
     args = parser.parse_args()
     import mmengine
+
     tools = Path(__file__).parent
     config = tools.parent / 'configs' / 'quickstart' / f'{args.task}.py'
     work_dir = args.work_dir or Path('work_dirs', 'quickstart', args.task)
@@ -53,14 +55,27 @@ def main() -> None:
     images = sorted(data.glob(pattern))
     if not images:
         raise UserError(f'no image {data}/{pattern}: remove {data}, it is made again')
-    picked = images[::max(1, len(images) // PICTURES)][:PICTURES]
+    picked = images[:: max(1, len(images) // PICTURES)][:PICTURES]
     merge = ['--groups', 6] if converter == 'digit_scenes' else []  # a digit has but four clusters at the last level
-    run(tools / 'visualization' / 'visualize_clusters.py', config, *picked, '--checkpoint', checkpoint, '--out-dir',
-        work_dir / 'clusters', '--html', *merge)
+    run(
+        tools / 'visualization' / 'visualize_clusters.py',
+        config,
+        *picked,
+        '--checkpoint',
+        checkpoint,
+        '--out-dir',
+        work_dir / 'clusters',
+        '--html',
+        *merge,
+    )
 
-    print(f"\n{name:20}{mmengine.load(str(metrics))[metric]:.4g}")
-    for what, where in [('log', log), ('checkpoint', checkpoint), ('clusters', work_dir / 'clusters' / f'{picked[0].stem}.png'),
-                        ('explorer', work_dir / 'clusters' / 'clusters.html')]:
+    print(f'\n{name:20}{mmengine.load(str(metrics))[metric]:.4g}')
+    for what, where in [
+        ('log', log),
+        ('checkpoint', checkpoint),
+        ('clusters', work_dir / 'clusters' / f'{picked[0].stem}.png'),
+        ('explorer', work_dir / 'clusters' / 'clusters.html'),
+    ]:
         print(f'{what:20}{where}')
 
 

@@ -1,4 +1,5 @@
 """Evaluate a checkpoint: python tools/test.py CONFIG CHECKPOINT [--out FILE] [--show-dir DIR] [--tta] ..."""
+
 from fec_mm.apis import run_cli
 from fec_mm.apis.test import main
 

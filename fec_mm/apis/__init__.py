@@ -1,4 +1,5 @@
 """What the tools are made of, and models by name. Importing it imports neither torch nor a toolbox."""
+
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 

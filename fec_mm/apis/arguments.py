@@ -1,4 +1,5 @@
 """Types of command-line arguments that the tools share."""
+
 from __future__ import annotations
 
 import argparse
@@ -26,7 +27,7 @@ def quantity(text: str) -> float:
     try:
         number = float(text)
     except ValueError:
-        number = 0.
+        number = 0.0
     if not 0 < number < float('inf'):
         raise argparse.ArgumentTypeError(f"'{text}' is not a number above 0")
     return number

@@ -1,4 +1,5 @@
 """Checkpoints that are damaged or belong to another model are refused before they cost anybody an hour."""
+
 from __future__ import annotations
 
 import math
@@ -21,15 +22,18 @@ def check_pretrained_parts(node: Any) -> None:
         check_pretrained_parts(child)
 
 
-def last_checkpoint(work_dir: str, template: str = 'epoch_{}.pth', out_dir: str | None = None) -> tuple[str | None, list[str]]:
-    """The checkpoint that `--resume` without a path continues from: the one in `last_checkpoint`, or the newest whole one.
+def last_checkpoint(
+    work_dir: str, template: str = 'epoch_{}.pth', out_dir: str | None = None
+) -> tuple[str | None, list[str]]:
+    """The checkpoint that `--resume` without a path continues from: the one in `last_checkpoint`, or the newest whole
+    one.
 
     The newest one has the most iterations, by what is in it: clocks go back, and names are anybody's.
 
     Args:
         work_dir: the folder.
-        template: what the training calls its checkpoints now. Others count if they are called `epoch_1.pth` or `iter_1.pth`,
-            or as mmengine noted in them.
+        template: what the training calls its checkpoints now. Others count if they are called `epoch_1.pth` or
+            `iter_1.pth`, or as mmengine noted in them.
         out_dir: of the checkpoint hook, whose files are in a folder in it.
 
     Returns:
@@ -54,15 +58,18 @@ def last_checkpoint(work_dir: str, template: str = 'epoch_{}.pth', out_dir: str 
             passed.append(str(error))
     if not passed:
         return None, []
-    raise UserError(f'none of the {len(passed)} checkpoints of {work_dir} can be continued from ({passed[0]}): '
-                    'copy one there, or choose another --work-dir to start again')
+    raise UserError(
+        f'none of the {len(passed)} checkpoints of {work_dir} can be continued from ({passed[0]}): '
+        'copy one there, or choose another --work-dir to start again'
+    )
 
 
 def _candidates(folders: list[Path], named: str, template: str) -> Iterator[str]:
     """Files to continue from, the best first; damaged ones before it, so that they are named."""
     if named:
         yield named
-    # Others are opened only now, also those where the pointer points. The same name first: the whole folder may have been moved.
+    # Others are opened only now, also those where the pointer points. The same name first: the whole folder may have
+    # been moved.
     places = {folder.resolve() for folder in folders} | ({Path(named).resolve().parent} if named else set())
     found: dict[Path, tuple[bool, float, int]] = {}
     for path in {path for place in places for end in ('.pth', Path(template).suffix) for path in place.glob(f'*{end}')}:
@@ -78,8 +85,10 @@ def _iterations(path: Path, template: str) -> float | None:
 
     None of a file that is not called like this training's, and does not call itself so either.
     """
-    ours = any(re.fullmatch(r'\d+'.join(re.escape(part) for part in re.split(r'\{[^{}]*\}', each)), path.name)
-               for each in ('epoch_{}.pth', 'iter_{}.pth', template))
+    ours = any(
+        re.fullmatch(r'\d+'.join(re.escape(part) for part in re.split(r'\{[^{}]*\}', each)), path.name)
+        for each in ('epoch_{}.pth', 'iter_{}.pth', template)
+    )
     try:
         content = read_checkpoint(path)
     except UserError:
@@ -89,4 +98,4 @@ def _iterations(path: Path, template: str) -> float | None:
             return None
         return float(content['meta']['iter'])
     except (LookupError, TypeError, ValueError):
-        return -1. if ours else None
+        return -1.0 if ours else None

@@ -1,4 +1,5 @@
 """How every tool ends: normally, or with one line for a mistake of the user, or with a traceback for one of ours."""
+
 from __future__ import annotations
 
 import os
@@ -26,6 +27,7 @@ def run_cli(main: Callable[[], object]) -> NoReturn:
         sys.exit(130)
     except Exception as error:
         from .explain import explain
+
         line = explain(error)
         if _is_first_to_report():
             if line is None:

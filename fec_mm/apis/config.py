@@ -1,4 +1,5 @@
 """From a config file and a command line to the config a runner is built from."""
+
 from __future__ import annotations
 
 import argparse
@@ -25,22 +26,34 @@ TOOLBOXES = ('mmpretrain', 'mmdet', 'mmseg')
 class CfgOptions(DictAction):
     """mmengine's DictAction, with a usage error instead of a traceback for something other than key=value."""
 
-    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any,
-                 option_string: str | None = None) -> None:
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
         try:
             super().__call__(parser, namespace, values, option_string)
         except (ValueError, SyntaxError, AssertionError) as error:
             parser.error(f'{option_string} takes key=value pairs, not {" ".join(values)!r} ({error})')
         except RecursionError:  # of DictAction, on a call within brackets
-            parser.error(f'{option_string} takes numbers, words, and lists or tuples of them, not {" ".join(values)!r}: '
-                         'set a dict key by key (a.b=1), or write it into a config')
+            parser.error(
+                f'{option_string} takes numbers, words, and lists or tuples of them, not {" ".join(values)!r}: '
+                'set a dict key by key (a.b=1), or write it into a config'
+            )
 
 
 def add_common_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that training and testing share, as in every OpenMMLab toolbox."""
     parser.add_argument('--work-dir', help='folder for logs and checkpoints; default: work_dirs/<name of the config>')
-    parser.add_argument('--cfg-options', nargs='+', action=CfgOptions, metavar='KEY=VALUE',
-                        help='override settings of the config: train_dataloader.batch_size=4, key="[(a,b),(c,d)]"')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=CfgOptions,
+        metavar='KEY=VALUE',
+        help='override settings of the config: train_dataloader.batch_size=4, key="[(a,b),(c,d)]"',
+    )
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none', help='job launcher')
     # Some versions of torch.distributed.launch pass this; torchrun sets LOCAL_RANK instead.
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
@@ -125,9 +138,11 @@ def import_toolbox(scope: str) -> None:
         raise UserError(f'{scope} cannot be used: {error}') from error
     if scope == 'mmpretrain':
         from fec_mm.datasets.image_suffixes import count_when_mmpretrain_loads
+
         count_when_mmpretrain_loads()
     if scope == 'mmdet':
         from fec_mm.datasets.coco_checks import check_when_mmdet_loads
+
         check_when_mmdet_loads()
 
 
@@ -149,6 +164,7 @@ def log_notes(notes: list[str]) -> None:
 
     from mmengine.dist import is_main_process
     from mmengine.logging import print_log
+
     if is_main_process():
         for note in notes:
             print_log(note, logger='current', level=logging.WARNING)
@@ -165,4 +181,5 @@ def build_runner(cfg: Config) -> Any:
     """The runner of a config: mmengine's, or the one its `runner_type` names."""
     from mmengine.registry import RUNNERS
     from mmengine.runner import Runner
+
     return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)

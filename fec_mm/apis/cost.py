@@ -2,6 +2,7 @@
 
 Shapes: images B×3×H×W.
 """
+
 from __future__ import annotations
 
 from collections import Counter
@@ -37,6 +38,7 @@ def build_model(cfg: Config) -> Any:
     from mmengine.model import revert_sync_batchnorm
     from mmengine.registry import MODELS, init_default_scope
     from mmengine.runner import set_random_seed
+
     init_default_scope(cfg.default_scope)
     set_random_seed(0)
     model = revert_sync_batchnorm(MODELS.build(deepcopy(cfg.model)))  # detectors write into theirs
@@ -52,16 +54,19 @@ def image_shape(cfg: Config, size: tuple[int, int] | None) -> tuple[int, int, in
 
 def _samples(scope: str, batch: int, size: tuple[int, int]) -> list[Any]:
     """What a toolbox says of its images beside their pixels; labels are zeros."""
-    meta = dict(img_shape=size, ori_shape=size, pad_shape=size, batch_input_shape=size, scale_factor=(1., 1.))
+    meta = dict(img_shape=size, ori_shape=size, pad_shape=size, batch_input_shape=size, scale_factor=(1.0, 1.0))
     if scope == 'mmdet':
         from mmdet.structures import DetDataSample
+
         return [DetDataSample(metainfo=meta) for _ in range(batch)]
     if scope == 'mmseg':
         from mmengine.structures import PixelData
         from mmseg.structures import SegDataSample
+
         label = PixelData(data=torch.zeros(1, *size, dtype=torch.long))
         return [SegDataSample(gt_sem_seg=label, metainfo=meta) for _ in range(batch)]
     from mmpretrain.structures import DataSample
+
     return [DataSample().set_gt_label(0) for _ in range(batch)]
 
 
@@ -69,16 +74,20 @@ def _samples(scope: str, batch: int, size: tuple[int, int]) -> list[Any]:
 def _compiled_calls() -> Iterator[Counter[str]]:
     """Counts the calls of mmcv's compiled operators, of which PyTorch's dispatcher does not know."""
     import mmcv._ext as ext
+
     calls: Counter[str] = Counter()
 
     def watched(name: str, run: Any) -> Any:
         def call(*args: Any, **kwargs: Any) -> Any:
             calls[f'mmcv.{name}'] += 1
             return run(*args, **kwargs)
+
         return call
 
-    with patch.multiple(ext, **{name: watched(name, run) for name, run in vars(ext).items()
-                                if callable(run) and not name.startswith('_')}):
+    with patch.multiple(
+        ext,
+        **{name: watched(name, run) for name, run in vars(ext).items() if callable(run) and not name.startswith('_')},
+    ):
         yield calls
 
 
@@ -122,7 +131,8 @@ def gradient_bytes(model: nn.Module) -> int:
 def step_memory(cfg: Config, shape: tuple[int, int, int]) -> float:
     """MiB per image that a training step needs beyond weights and gradients, measured in a process of its own.
 
-    CPU memory in float32. Of classifiers and segmenters the loss and its backward pass, of detectors backbone and neck alone.
+    CPU memory in float32. Of classifiers and segmenters the loss and its backward pass, of detectors backbone and neck
+    alone.
     """
     with ProcessPoolExecutor(1, mp_context=get_context('spawn')) as pool:
         return pool.submit(_step_memory, cfg, shape).result()
@@ -130,6 +140,7 @@ def step_memory(cfg: Config, shape: tuple[int, int, int]) -> float:
 
 def _step_memory(cfg: Config, shape: tuple[int, int, int]) -> float:
     from fec_mm import compat
+
     compat.apply()
     scope, batch = cfg.default_scope, BATCH[cfg.default_scope]
     model = build_model(cfg).train()
@@ -168,5 +179,9 @@ def cost(cfg: Config, shape: tuple[int, int, int], memory: bool) -> Cost:
     model = build_model(cfg).eval()
     backbone, maps = count_backbone(model.backbone, shape)
     heads = count_heads(model, cfg.default_scope, shape, maps)
-    return Cost(backbone.in_convention + heads.in_convention, step_memory(cfg, shape) if memory else None, gradient_bytes(model),
-                sum(p.numel() for p in model.parameters()))
+    return Cost(
+        backbone.in_convention + heads.in_convention,
+        step_memory(cfg, shape) if memory else None,
+        gradient_bytes(model),
+        sum(p.numel() for p in model.parameters()),
+    )

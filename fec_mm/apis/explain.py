@@ -1,4 +1,5 @@
 """One line for what a user can put right, from the exceptions of torch, mmengine and the toolboxes."""
+
 from __future__ import annotations
 
 import difflib
@@ -28,8 +29,12 @@ DATA_HINTS = {
 }
 # What torch says when layers that were configured apart do not fit together.
 MISFITS = (
-    (r'mat1 and mat2 shapes cannot be multiplied.*|expected input\[.*?\] to have \d+ channels.*|running_mean should .*',
-     'does not fit what comes before it: compare in_channels, out_channels, out_indices and num_classes in the config'),
+    (
+        r'mat1 and mat2 shapes cannot be multiplied.*|expected input\[.*?\] to have \d+ channels.*|running_mean '
+        r'should .*',
+        'does not fit what comes before it: compare in_channels, out_channels, out_indices and num_classes in the '
+        'config',
+    ),
     (r'takes images of at least .*', 'that is what Resize and pad_size_divisor of the config leave of them'),
     (r'Target -?\d+ is out of bounds.*', 'a label exceeds the classes of the head: correct num_classes or the labels'),
 )
@@ -48,11 +53,26 @@ def explain(error: BaseException) -> str | None:
     """
     if isinstance(error, UserError):
         return _one_line(_message(error))
-    line = explain_processes(error, _message(error)) or explain_data(error, _message(error), [f for f, _ in _frames(error)])
+    line = explain_processes(error, _message(error)) or explain_data(
+        error, _message(error), [f for f, _ in _frames(error)]
+    )
     if line is not None:
         return _one_line(line)
-    for about in (_full_disk, _unsafe_checkpoint, _unknown_type, _missing_package, _bad_json, _gone_folder, _bad_path,
-                  _bad_encoding, _empty_dataset, _bad_image, _misfit, _missing_setting, _bad_setting):
+    for about in (
+        _full_disk,
+        _unsafe_checkpoint,
+        _unknown_type,
+        _missing_package,
+        _bad_json,
+        _gone_folder,
+        _bad_path,
+        _bad_encoding,
+        _empty_dataset,
+        _bad_image,
+        _misfit,
+        _missing_setting,
+        _bad_setting,
+    ):
         line = about(error)
         if line is not None:
             return _one_line(line)
@@ -61,7 +81,7 @@ def explain(error: BaseException) -> str | None:
 
 def _one_line(text: str, limit: int = 600) -> str:
     text = ' '.join(filter(None, map(str.strip, text.splitlines())))
-    return text if len(text) <= limit else f'{text[:limit - 4]} ...'
+    return text if len(text) <= limit else f'{text[: limit - 4]} ...'
 
 
 def _message(error: BaseException) -> str:
@@ -82,20 +102,29 @@ def _line(frame: FrameType, number: int) -> str:
 
 
 def _full_disk(error: BaseException) -> str | None:
-    """Of what a run cannot do without, such as the files of a metric. Logs can fail; checkpoints have a line of their own."""
+    """Of what a run cannot do without, such as the files of a metric. Logs can fail; checkpoints have a line of their
+    own."""
     if not isinstance(error, OSError) or error.errno not in (errno.ENOSPC, errno.EDQUOT):
         return None
-    return (f'{error.filename or "a file"} cannot be written ({error.strerror}): '
-            'make room and run it again, a training with --resume')
+    return (
+        f'{error.filename or "a file"} cannot be written ({error.strerror}): '
+        'make room and run it again, a training with --resume'
+    )
 
 
 def _unsafe_checkpoint(error: BaseException) -> str | None:
-    """torch/serialization.py, of what mmengine/runner/checkpoint.py has fetched from an address; files are checked before."""
+    """torch/serialization.py, of what mmengine/runner/checkpoint.py has fetched from an address; files are checked
+    before."""
     loaders = 'torch/hub.py', 'torch/serialization.py'
-    if not isinstance(error, UnpicklingError) or not any(f.f_code.co_filename.endswith(loaders) for f, _ in _frames(error)):
+    if not isinstance(error, UnpicklingError) or not any(
+        f.f_code.co_filename.endswith(loaders) for f, _ in _frames(error)
+    ):
         return None
     from .checkpoints import refusal
-    names = [frame.f_locals['filename'] for frame, _ in _frames(error) if isinstance(frame.f_locals.get('filename'), str)]
+
+    names = [
+        frame.f_locals['filename'] for frame, _ in _frames(error) if isinstance(frame.f_locals.get('filename'), str)
+    ]
     return refusal(names[-1] if names else 'of an address', error)
 
 
@@ -115,12 +144,14 @@ def _unknown_type(error: BaseException) -> str | None:
     last = kind.rsplit('.', 1)[-1].lower()
     close = [n for n in known if n.rsplit('.', 1)[-1].lower() == last] or difflib.get_close_matches(kind, known, n=1)
     return f"type='{kind}' in the config is no {name} of {scope or 'mmengine'}" + (
-        f": did you mean '{close[0]}'?" if close else ': correct it, or name its package in custom_imports')
+        f": did you mean '{close[0]}'?" if close else ': correct it, or name its package in custom_imports'
+    )
 
 
 def _registered(name: str, scope: str | None, kind: str) -> list[str]:
     """The names a registry and its parents know; for a `kind` with a scope, also those of that scope."""
     from mmengine import registry
+
     names: list[str] = []
     for root in vars(registry).values():
         if not isinstance(root, registry.Registry):
@@ -139,8 +170,10 @@ def _missing_package(error: BaseException) -> str | None:
     if not isinstance(error, ModuleNotFoundError):
         return None
     if error.name == 'mmcv._ext':
-        return ('mmcv was built without its operators: rebuild it beside the installed torch, '
-                'pip install --no-build-isolation --force-reinstall --no-deps mmcv')
+        return (
+            'mmcv was built without its operators: rebuild it beside the installed torch, '
+            'pip install --no-build-isolation --force-reinstall --no-deps mmcv'
+        )
     if error.name == 'pkg_resources':
         return "setuptools is too new for mmengine, it has no pkg_resources: pip install 'setuptools<81'"
     return None
@@ -149,14 +182,22 @@ def _missing_package(error: BaseException) -> str | None:
 def _bad_json(error: BaseException) -> str | None:
     if not isinstance(error, json.JSONDecodeError):
         return None
-    path = next((value for frame, _ in _frames(error) for value in list(frame.f_locals.values())
-                 if isinstance(value, str) and value.endswith('.json') and Path(value).is_file()), 'an annotation file')
+    path = next(
+        (
+            value
+            for frame, _ in _frames(error)
+            for value in list(frame.f_locals.values())
+            if isinstance(value, str) and value.endswith('.json') and Path(value).is_file()
+        ),
+        'an annotation file',
+    )
     what = 'is empty' if not error.doc.strip() else f'is not JSON ({_message(error)})'
     return f'{path} {what}: write it again'
 
 
 def _gone_folder(error: BaseException) -> str | None:
-    """Of a file that a run wanted to write, the folder that was there when it began (mmengine/visualization/vis_backend.py)."""
+    """Of a file that a run wanted to write, the folder that was there when it began
+    (mmengine/visualization/vis_backend.py)."""
     if not isinstance(error, FileNotFoundError) or not isinstance(error.filename, str):
         return None
     owners = [frame.f_locals.get(name) for frame, _ in _frames(error) for name in ('runner', 'self')]
@@ -165,20 +206,30 @@ def _gone_folder(error: BaseException) -> str | None:
     gone = [folder for folder in file.parents if not folder.exists()]
     if not gone or not any(work_dir in file.parents for work_dir in work_dirs):
         return None
-    return (f'folder {shown(gone[-1])} is gone, removed or moved while the run wrote into it: '
-            'put it back, or give another --work-dir')
+    return (
+        f'folder {shown(gone[-1])} is gone, removed or moved while the run wrote into it: '
+        'put it back, or give another --work-dir'
+    )
 
 
 def _bad_path(error: BaseException) -> str | None:
-    if not isinstance(error, (FileNotFoundError, FileExistsError, NotADirectoryError, IsADirectoryError, PermissionError)):
+    if not isinstance(
+        error, (FileNotFoundError, FileExistsError, NotADirectoryError, IsADirectoryError, PermissionError)
+    ):
         return None
     text = _message(error)
-    path = shown(os.fsdecode(error.filename)) if isinstance(error.filename, (str, bytes)) else \
-        next(iter(re.findall(r"'([^']+)'", text)), '')
+    path = (
+        shown(os.fsdecode(error.filename))
+        if isinstance(error.filename, (str, bytes))
+        else next(iter(re.findall(r"'([^']+)'", text)), '')
+    )
     if not path:
         return f'{text}{data_hint(text)}'
-    what = {'FileNotFoundError': 'does not exist', 'PermissionError': 'must not be read or written',
-            'IsADirectoryError': 'is a folder, not a file'}.get(type(error).__name__, 'is a file, not a folder')
+    what = {
+        'FileNotFoundError': 'does not exist',
+        'PermissionError': 'must not be read or written',
+        'IsADirectoryError': 'is a folder, not a file',
+    }.get(type(error).__name__, 'is a file, not a folder')
     return f'{path} {what}{data_hint(path) or ": correct the path"}'
 
 
@@ -187,7 +238,7 @@ def _bad_encoding(error: BaseException) -> str | None:
     if not isinstance(error, UnicodeEncodeError) or 'surrogates' not in error.reason:
         return None
     words = re.finditer(r"""[^\s'"]+""", error.object)
-    name = next((word[0] for word in words if word.end() > error.start), error.object[error.start:error.end])
+    name = next((word[0] for word in words if word.end() > error.start), error.object[error.start : error.end])
     return f'{shown(name)} is no UTF-8: rename the file or folder'
 
 
@@ -201,15 +252,18 @@ def data_hint(path: str) -> str:
 def _empty_dataset(error: BaseException) -> str | None:
     """mmengine/dataset/base_dataset.py, `_serialize_data`, of no samples; mmpretrain's CustomDataset, of no files."""
     if 'need at least one array to concatenate' not in _message(error) and not (
-            isinstance(error, RuntimeError) and _message(error).startswith('Found 0 files')):
+        isinstance(error, RuntimeError) and _message(error).startswith('Found 0 files')
+    ):
         return None
     for frame, _ in _frames(error):
         dataset = frame.f_locals.get('self')
         if dataset is not None and hasattr(dataset, 'ann_file') and hasattr(dataset, 'data_prefix'):
             prefixes = [str(p) for p in dict(dataset.data_prefix).values() if p]
             where = str(dataset.ann_file or '') or ', '.join(prefixes)
-            return (f'{where} gives no sample to {type(dataset).__name__}: '
-                    'check the annotations, metainfo.classes, the image folder and filter_cfg')
+            return (
+                f'{where} gives no sample to {type(dataset).__name__}: '
+                'check the annotations, metainfo.classes, the image folder and filter_cfg'
+            )
     return None
 
 
@@ -236,6 +290,7 @@ def _misfit(error: BaseException) -> str | None:
 def module_path(error: BaseException) -> str:
     """Name and settings of the innermost layer in whose forward an exception arose; empty when there was none."""
     from torch.nn import Module
+
     modules = [m for frame, _ in _frames(error) if isinstance(m := frame.f_locals.get('self'), Module)]
     if not modules:
         return ''
@@ -255,8 +310,11 @@ def _missing_setting(error: BaseException) -> str | None:
             return None
     if not isinstance(error, (AttributeError, KeyError)) or match is None:
         return None
-    owners = (type(frame.f_locals['self']).__name__ for frame, _ in _frames(error)
-              if 'self' in frame.f_locals and not isinstance(frame.f_locals['self'], dict))
+    owners = (
+        type(frame.f_locals['self']).__name__
+        for frame, _ in _frames(error)
+        if 'self' in frame.f_locals and not isinstance(frame.f_locals['self'], dict)
+    )
     return f"{next(owners, 'the model')} needs '{match[1]}' from the config, which does not have it: add it"
 
 
@@ -273,7 +331,8 @@ def _bad_setting(error: BaseException) -> str | None:
     on_purpose = isinstance(error, kinds) and _line(frame, number).startswith(('raise', 'assert'))
     # Also of a class that passes arguments on to its base.
     arguments = isinstance(error, TypeError) and (
-        frame.f_code.co_name.endswith('from_cfg') or _line(frame, number).startswith('super().__init__('))
+        frame.f_code.co_name.endswith('from_cfg') or _line(frame, number).startswith('super().__init__(')
+    )
     if not on_purpose and not arguments:
         return None
     text = _message(error) or _line(frame, number)

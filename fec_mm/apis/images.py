@@ -1,4 +1,5 @@
 """Whether files are images."""
+
 from __future__ import annotations
 
 from PIL import Image

@@ -1,4 +1,5 @@
 """Images in, what a model finds in them out."""
+
 from __future__ import annotations
 
 import logging
@@ -26,7 +27,8 @@ Image = Union[str, PathLike, np.ndarray]
 
 
 class FECInferencer:
-    """A model to call with images, by the toolbox's own inferencer: `FECInferencer('detection', NAME, FILE)('image.jpg')`.
+    """A model to call with images, by the toolbox's own inferencer: `FECInferencer('detection', NAME,
+    FILE)('image.jpg')`.
 
     Args:
         task: classification, detection or segmentation.
@@ -38,22 +40,27 @@ class FECInferencer:
         UserError: an unknown task or model, a model of another task, a checkpoint that is damaged or of another model.
     """
 
-    def __init__(self, task: str, model: str | PathLike[str] | Config, weights: str | PathLike[str],
-                 device: str | None = None) -> None:
+    def __init__(
+        self, task: str, model: str | PathLike[str] | Config, weights: str | PathLike[str], device: str | None = None
+    ) -> None:
         if task not in SCOPES:
             raise UserError(f"task '{task}' is none of {', '.join(SCOPES)}")
         self.task = task
         cfg = get_config(model)
         if cfg.default_scope != SCOPES[task]:
             other = next((t for t, scope in SCOPES.items() if scope == cfg.default_scope), cfg.default_scope)
-            raise UserError(f"{cfg.filename or 'the config'} is for {other}: use it as such, or choose of list_models('{task}')")
+            raise UserError(
+                f"{cfg.filename or 'the config'} is for {other}: use it as such, or choose of list_models('{task}')"
+            )
         if not cfg.get('visualizer'):
             cfg.visualizer = dict(type=PAINTERS[cfg.default_scope][3])
         built = get_model(cfg, weights, device)
         with DefaultScope.overwrite_default_scope(cfg.default_scope):
             self.inferencer = _inferencer(task, built, device)
 
-    def __call__(self, inputs: Image | Sequence[Image], out_dir: str | PathLike[str] | None = None, **kwargs: Any) -> Any:
+    def __call__(
+        self, inputs: Image | Sequence[Image], out_dir: str | PathLike[str] | None = None, **kwargs: Any
+    ) -> Any:
         """Run the model, with a progress bar.
 
         Args:
@@ -85,6 +92,7 @@ def _inferencer(task: str, model: Any, device: str | None) -> Any:
     """The toolbox's inferencer, with a model that is built and loaded."""
     if task == 'classification':
         from mmpretrain import ImageClassificationInferencer
+
         return ImageClassificationInferencer(model, pretrained=False, device=device)
     if task == 'detection':
         from mmdet.apis import DetInferencer as Inferencer
@@ -103,16 +111,24 @@ def _inferencer(task: str, model: Any, device: str | None) -> Any:
 def _check_bands(images: Sequence[str | np.ndarray]) -> None:
     """mmpretrain/apis/image_classification.py, `preprocess`: it reads three bands, whatever the test pipeline does."""
     for path in images:
-        if isinstance(path, str) and path.lower().endswith(('.tif', '.tiff')) and many_bands(Path(path).read_bytes()) is not None:
-            raise UserError(f"{path} has more than four bands, and mmpretrain's inferencer reads three: give it to tools/test.py")
+        if (
+            isinstance(path, str)
+            and path.lower().endswith(('.tif', '.tiff'))
+            and many_bands(Path(path).read_bytes()) is not None
+        ):
+            raise UserError(
+                f"{path} has more than four bands, and mmpretrain's inferencer reads three: give it to tools/test.py"
+            )
 
 
 def _images(item: Image) -> list[str | np.ndarray]:
     """An array, a file, or the images of a folder by name."""
     if isinstance(item, np.ndarray):
         if item.ndim != 3 or item.shape[2] != 3 or not item.size or item.dtype.kind not in 'uif':
-            raise UserError(f'an array of shape {item.shape} and type {item.dtype} is no image: '
-                            'give H×W×3 numbers from 0 to 255, BGR')
+            raise UserError(
+                f'an array of shape {item.shape} and type {item.dtype} is no image: '
+                'give H×W×3 numbers from 0 to 255, BGR'
+            )
         if not np.isfinite(item).all():
             raise UserError(f'an array of shape {item.shape} has values that are not finite: clean it first')
         return [item]

@@ -1,4 +1,5 @@
 """Several trainings at a time, each a process of its own on one core."""
+
 from __future__ import annotations
 
 import os
@@ -18,8 +19,12 @@ Result = TypeVar('Result')
 def run_tool(log: Path, tool: Path, *arguments: object) -> int:
     """Run a Python file with one thread, appending what it says to `log`; returns its exit code."""
     with open(log, 'a') as file:
-        return subprocess.run([sys.executable, str(tool), *map(str, arguments)], stdout=file, stderr=subprocess.STDOUT,
-                              env={**os.environ, 'OMP_NUM_THREADS': '1', 'MKL_NUM_THREADS': '1'}).returncode
+        return subprocess.run(
+            [sys.executable, str(tool), *map(str, arguments)],
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, 'OMP_NUM_THREADS': '1', 'MKL_NUM_THREADS': '1'},
+        ).returncode
 
 
 def run_jobs(function: Callable[[Argument], Result], arguments: Iterable[Argument], jobs: int) -> list[Result]:

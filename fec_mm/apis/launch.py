@@ -1,4 +1,5 @@
 """The start of several processes, and who is waited for when that takes long."""
+
 from __future__ import annotations
 
 import asyncio
@@ -12,15 +13,19 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from typing import Any, NamedTuple
 
-AFTER = 30.  # seconds, until it is said who is waited for; and again after twice, four times, ... as long
+AFTER = 30.0  # seconds, until it is said who is waited for; and again after twice, four times, ... as long
 NAMED = 8  # at most, in a line
 # What to do, by who is waited for.
-CURES = {'node': 'run the same command there, with its own NODE_RANK, and with the NNODES, MASTER_ADDR and PORT of this one',
-         'process': 'see what it, its machine and the launcher say'}
+CURES = {
+    'node': 'run the same command there, with its own NODE_RANK, and with the NNODES, MASTER_ADDR and PORT of this one',
+    'process': 'see what it, its machine and the launcher say',
+}
 
 
 class Place(NamedTuple):
-    """Of one of several who meet: the address and the port of the first of them, its own rank, and how many they are."""
+    """Of one of several who meet: the address and the port of the first of them, its own rank, and how many they
+    are."""
+
     address: str
     port: int
     rank: int
@@ -34,6 +39,7 @@ def launch(argv: Sequence[str] | None = None) -> None:
         argv: its command line; default: the process's.
     """
     from torch.distributed.run import parse_args, run
+
     args = parse_args(argv)
     waiting: Any = contextlib.nullcontext()
     # With another kind of rendezvous, or where their number may change, it is not known who is to come.
@@ -53,6 +59,7 @@ def process_group(launcher: str, **dist_cfg: Any) -> Iterator[None]:
         dist_cfg: `env_cfg.dist_cfg` of the config.
     """
     from fec_mm import compat
+
     with contextlib.ExitStack() as waiting:
         if launcher != 'none':
             waiting.enter_context(naming_the_missing('process', _this_process))
@@ -91,7 +98,7 @@ def naming_the_missing(kind: str, place: Callable[[], Place | None], after: floa
 
 def _call_the_roll(kind: str, place: Callable[[], Place | None], after: float, ended: threading.Event) -> None:
     begun, said, store, trouble = time.monotonic(), 0, None, ''
-    while not ended.wait(min(1., after / 5)):
+    while not ended.wait(min(1.0, after / 5)):
         here = place()
         if here is None:
             continue
@@ -104,7 +111,7 @@ def _call_the_roll(kind: str, place: Callable[[], Place | None], after: float, e
                 if store.check(keys):  # all of them
                     return
             seconds = time.monotonic() - begun
-            if seconds >= after * 2 ** said:
+            if seconds >= after * 2**said:
                 said += 1
                 missing = [rank for rank, key in enumerate(keys) if not store.check([key])] if store else []
                 if store and not missing:  # the last one has just come
@@ -119,9 +126,12 @@ def _call_the_roll(kind: str, place: Callable[[], Place | None], after: float, e
 def _connect(here: Place) -> tuple[Any, str]:
     """A connection to the store, or None and why there is none. torch would try for long, and say so many times."""
     from torch.distributed import TCPStore
+
     try:
         asyncio.run(asyncio.wait_for(_knock(here), 3))
-        return TCPStore(here.address, here.port, is_master=False, wait_for_workers=False, timeout=timedelta(seconds=30)), ''
+        return TCPStore(
+            here.address, here.port, is_master=False, wait_for_workers=False, timeout=timedelta(seconds=30)
+        ), ''
     except (OSError, asyncio.TimeoutError) as error:
         number = re.search(r'\[Errno (\d+)\]', str(error))
         return None, os.strerror(int(number[1])) if number else getattr(error, 'strerror', None) or 'no answer in time'

@@ -1,4 +1,5 @@
 """The models of this project's configs, by name."""
+
 from __future__ import annotations
 
 import difflib
@@ -31,7 +32,9 @@ def project_folder() -> Path:
     for folder in (package / '.mim', package.parent):
         if (folder / 'model-index.yml').is_file():
             return folder
-    raise UserError(f'{package} was installed without its configs: install it from a wheel or a clone of the repository')
+    raise UserError(
+        f'{package} was installed without its configs: install it from a wheel or a clone of the repository'
+    )
 
 
 def _configs() -> dict[str, str]:
@@ -67,12 +70,14 @@ def get_config(model: str | PathLike[str] | Config) -> Config:
         return read_config(str(model))
     configs = _configs()
     if model not in configs:
-        close = difflib.get_close_matches(str(model), configs, n=1, cutoff=0.)
+        close = difflib.get_close_matches(str(model), configs, n=1, cutoff=0.0)
         raise UserError(f"no model is called '{model}': did you mean '{close[0]}'? fec_mm.apis.list_models() names all")
     return read_config(str(project_folder() / configs[str(model)]))
 
 
-def get_model(model: str | PathLike[str] | Config, pretrained: str | PathLike[str] | None = None, device: Any = None) -> Any:
+def get_model(
+    model: str | PathLike[str] | Config, pretrained: str | PathLike[str] | None = None, device: Any = None
+) -> Any:
     """A model of one of the three toolboxes, for evaluation.
 
     Args:
@@ -82,8 +87,8 @@ def get_model(model: str | PathLike[str] | Config, pretrained: str | PathLike[st
         device: default: an accelerator if there is one.
 
     Returns:
-        A `mmengine.model.BaseModel` in evaluation mode, which the toolboxes' inference functions take: with its config and,
-        as far as checkpoint or config have them, the names and colours of the classes.
+        A `mmengine.model.BaseModel` in evaluation mode, which the toolboxes' inference functions take: with its config
+        and, as far as checkpoint or config have them, the names and colours of the classes.
 
     Raises:
         UserError: an unknown name; a checkpoint that is damaged or of another model.
@@ -95,6 +100,7 @@ def get_model(model: str | PathLike[str] | Config, pretrained: str | PathLike[st
     from mmengine.registry import MODELS, DefaultScope
 
     from fec_mm.compat import has_accelerator
+
     device = device or get_device()
     if cfg.get('data_preprocessor'):
         cfg.model.setdefault('data_preprocessor', cfg.data_preprocessor)
@@ -120,9 +126,11 @@ def seeded_model(cfg: Config, checkpoint: str | None) -> Any:
     """
     from mmengine.logging import MMLogger
     from mmengine.runner import set_random_seed
+
     set_random_seed((cfg.get('randomness') or {}).get('seed') or 0)
     if checkpoint is None:
         from .checkpoints import check_pretrained_parts
+
         check_pretrained_parts(cfg.model)
     model = get_model(cfg, checkpoint)
     if not hasattr(model, 'backbone'):
@@ -143,6 +151,7 @@ def _load(model: Any, path: str) -> dict[str, Any]:
     from fec_mm.engine.strict_load_hook import load_strictly
 
     from .checkpoints import check_checkpoint
+
     check_checkpoint(path)
     checkpoint = _load_checkpoint(path, map_location='cpu')
     load_strictly(model, checkpoint, path)
@@ -152,6 +161,7 @@ def _load(model: Any, path: str) -> dict[str, Any]:
 def _dataset_meta(cfg: Config) -> dict[str, Any]:
     """What the test data set's type and its config say of the classes, without looking at the data."""
     from mmengine.registry import DATASETS
+
     dataset = cfg.get('test_dataloader', {}).get('dataset', {})
     with DATASETS.switch_scope_and_registry(cfg.default_scope) as datasets:
         kind = datasets.get(dataset['type']) if 'type' in dataset else None
@@ -160,7 +170,9 @@ def _dataset_meta(cfg: Config) -> dict[str, Any]:
 
 def _compare(meta: dict[str, Any], known: dict[str, Any], cfg: Config) -> None:
     """Warn of classes that a config names otherwise than the checkpoint, whose names are shown."""
-    line = difference(meta.get('classes', ()), known.get('classes', ()), f'{cfg.filename or "the config"}', 'the checkpoint')
+    line = difference(
+        meta.get('classes', ()), known.get('classes', ()), f'{cfg.filename or "the config"}', 'the checkpoint'
+    )
     if line is not None:
         print_log(f'{line.text}: the names of the checkpoint are taken', 'current', logging.WARNING)
 

@@ -1,4 +1,5 @@
 """A folder that one training at a time writes into."""
+
 from __future__ import annotations
 
 import contextlib
@@ -30,6 +31,7 @@ def occupied(folder: str | Path) -> Iterator[str | None]:
         OSError: it cannot be written.
     """
     from mmengine.dist import is_main_process
+
     try:
         import fcntl
     except ModuleNotFoundError:  # on Windows
@@ -50,17 +52,22 @@ def occupied(folder: str | Path) -> Iterator[str | None]:
     note = None
     try:
         try:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # for this process alone, not for the workers that it forks
+            fcntl.lockf(
+                file, fcntl.LOCK_EX | fcntl.LOCK_NB
+            )  # for this process alone, not for the workers that it forks
         except (BlockingIOError, PermissionError) as error:
             owner = os.read(file, 200).decode(errors='replace') or 'which has just begun'
-            raise UserError(f'{folder} is in use by another training ({owner}): wait for it, or choose another --work-dir; '
-                            f'if there is none, remove {path}') from error
+            raise UserError(
+                f'{folder} is in use by another training ({owner}): wait for it, or choose another --work-dir; '
+                f'if there is none, remove {path}'
+            ) from error
         except OSError as error:
             note = unlocked.format(folder, error.strerror)
         with contextlib.suppress(OSError):  # a full disk, say, which what comes next will be stopped by
             os.ftruncate(file, 0)
-            os.write(file, f'process {os.getpid()} of {platform.node()}, '
-                           f'since {time.strftime("%Y-%m-%d %H:%M:%S")}'.encode())
+            os.write(
+                file, f'process {os.getpid()} of {platform.node()}, since {time.strftime("%Y-%m-%d %H:%M:%S")}'.encode()
+            )
         yield note
     finally:
         os.close(file)

@@ -1,4 +1,5 @@
 """Where test.py writes what it found: predictions, metrics and painted images, by the means of each toolbox."""
+
 from __future__ import annotations
 
 import os
@@ -50,8 +51,10 @@ def check_distinct(dataset: Any, option: str) -> None:
         for path in (leaf.get_data_info(i).get('img_path') for i in range(len(leaf))):
             other = seen.setdefault(Path(path).name, path) if path else path
             if other != path:
-                raise UserError(f'{option}: {other} and {path} would both be written as {Path(path).name}: '
-                                'give them different names')
+                raise UserError(
+                    f'{option}: {other} and {path} would both be written as {Path(path).name}: '
+                    'give them different names'
+                )
 
 
 def write_beside(out: str) -> Path:

@@ -1,4 +1,6 @@
-"""Predictions are painted on whatever the pipeline has loaded: also on images of many bands, which the toolboxes cannot show."""
+"""Predictions are painted on whatever the pipeline has loaded: also on images of many bands, which the toolboxes cannot
+show."""
+
 from __future__ import annotations
 
 import contextlib
@@ -26,7 +28,8 @@ def forget_training(cfg: Any) -> None:
 
 
 def paint_any_image(runner: Any) -> None:
-    """Have the visualization hook of a runner that tests take the first three bands of images with more, and pass over others.
+    """Have the visualization hook of a runner that tests take the first three bands of images with more, and pass over
+    others.
 
     A picture that cannot be painted is no reason to lose the score.
     """
@@ -43,6 +46,7 @@ def three_band_pictures() -> Iterator[None]:
     Where a picture is wanted: pipelines say in which way they want an image decoded.
     """
     import mmcv
+
     decode = mmcv.imfrombytes
 
     def picture(content: bytes, *args: Any, **kwargs: Any) -> np.ndarray:
@@ -54,7 +58,9 @@ def three_band_pictures() -> Iterator[None]:
 
 
 def _painter(paint: Callable[..., None]) -> Callable[..., None]:
-    def after_test_iter(runner: Any, batch_idx: int, data_batch: Any = None, outputs: Sequence[Any] | None = None) -> None:
+    def after_test_iter(
+        runner: Any, batch_idx: int, data_batch: Any = None, outputs: Sequence[Any] | None = None
+    ) -> None:
         for i, output in enumerate(outputs or ()):
             batch = {**data_batch, 'inputs': [_shown(data_batch['inputs'][i])]}
             try:
@@ -64,7 +70,7 @@ def _painter(paint: Callable[..., None]) -> Callable[..., None]:
                 raise
             except Exception as error:
                 what = f'{type(error).__name__}: {error}'
-                print_log(f"{output.get('img_path')} cannot be painted ({what})", 'current', logging.WARNING)
+                print_log(f'{output.get("img_path")} cannot be painted ({what})', 'current', logging.WARNING)
 
     return after_test_iter
 
@@ -74,6 +80,7 @@ def many_bands(content: bytes) -> np.ndarray | None:
     if content[:4] not in (b'II*\0', b'MM\0*'):
         return None
     from tifffile import TiffFile
+
     with TiffFile(BytesIO(content)) as file:
         page: Any = file.pages[0]
         if page.samplesperpixel <= 4:
@@ -83,7 +90,8 @@ def many_bands(content: bytes) -> np.ndarray | None:
 
 
 def three_bands(image: np.ndarray) -> np.ndarray:
-    """The first three bands of an image H×W×C, or the one of H×W three times, stretched to 0 to 255 unless they have 8 bits."""
+    """The first three bands of an image H×W×C, or the one of H×W three times, stretched to 0 to 255 unless they have 8
+    bits."""
     bands = np.repeat(image[..., None], 3, -1) if image.ndim == 2 else image[..., :3]
     if bands.shape[-1] < 3:
         bands = np.repeat(bands[..., :1], 3, -1)
@@ -99,4 +107,5 @@ def _shown(image: Any) -> Any:
     if not isinstance(image, Tensor) or image.ndim != 3 or len(image) == 3:
         return image
     import torch
+
     return torch.from_numpy(three_bands(image.permute(1, 2, 0).cpu().numpy())).permute(2, 0, 1)

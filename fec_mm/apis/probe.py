@@ -1,4 +1,5 @@
 """What tools/analysis_tools/probe_clusters.py does: features of a model's layers, their scores, a report."""
+
 from __future__ import annotations
 
 import argparse
@@ -19,12 +20,21 @@ SAVE_EVERY = 50  # batches between two savings of the features
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line of probing."""
     from .config import add_common_options
-    parser = argparse.ArgumentParser(description='Measure how well clusters of features recover subclasses, layer by layer')
+
+    parser = argparse.ArgumentParser(
+        description='Measure how well clusters of features recover subclasses, layer by layer'
+    )
     parser.add_argument('config', help='config file, whose test_dataloader has a fec_mm.SuperclassDataset')
     parser.add_argument('checkpoint', help='checkpoint file')
-    parser.add_argument('--layers', nargs='+', metavar='NAME',
-                        help='modules to probe, and `head` for what the classifier reads; default: each stage, and head')
-    parser.add_argument('--k', nargs='+', type=int, default=[1, 2, 4], metavar='K', help='clusters per subclass; default: 1 2 4')
+    parser.add_argument(
+        '--layers',
+        nargs='+',
+        metavar='NAME',
+        help='modules to probe, and `head` for what the classifier reads; default: each stage, and head',
+    )
+    parser.add_argument(
+        '--k', nargs='+', type=int, default=[1, 2, 4], metavar='K', help='clusters per subclass; default: 1 2 4'
+    )
     parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2], help='of k-means and splits; default: 0 1 2')
     parser.add_argument('--out-dir', help='folder for features and report; default: probe in the work dir')
     add_common_options(parser)
@@ -49,6 +59,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     from .checkpoints import check_checkpoint
     from .config import load_config
     from .launch import process_group
+
     if min(args.k) < 1:
         raise UserError(f'--k {" ".join(map(str, args.k))}: clusters per subclass are at least 1')
     cfg = load_config(args, needed=('model', 'test_dataloader'))
@@ -65,12 +76,14 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     folder = Path(args.out_dir or Path(cfg.work_dir, 'probe'))
     with process_group(args.launcher, **cfg.get('env_cfg', {}).get('dist_cfg', {})):
         from mmengine.dist import is_main_process
+
         meta, settings = _collect(cfg, loader, args, folder, notes)
         return _score(folder, meta, settings, args) if is_main_process() else {}
 
 
-def _collect(cfg: Config, loader: Any, args: argparse.Namespace, folder: Path,
-             notes: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+def _collect(
+    cfg: Config, loader: Any, args: argparse.Namespace, folder: Path, notes: list[str]
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """Write the features of all layers to `folder/features`, each process a share of the rows.
 
     Returns:
@@ -84,18 +97,24 @@ def _collect(cfg: Config, loader: Any, args: argparse.Namespace, folder: Path,
     from fec_mm.evaluation.layers import default_layers
 
     from .config import build_runner, log_notes
+
     runner = build_runner(cfg)
     log_notes(notes)
     dataset = DATASETS.build(loader.dataset)
     meta = getattr(dataset, 'metainfo', {})
     if 'superclass_of' not in meta:
-        raise UserError(f'{args.config}: test_dataloader has no superclasses: wrap its data set in fec_mm.SuperclassDataset')
+        raise UserError(
+            f'{args.config}: test_dataloader has no superclasses: wrap its data set in fec_mm.SuperclassDataset'
+        )
     model: Any = getattr(runner.model, 'module', runner.model)
     layers = args.layers or default_layers(model)
     checkpoint = Path(args.checkpoint)
     settings = {
-        'model': repr(cfg.model), 'dataset': repr(loader.dataset), 'layers': layers, 'checkpoint': args.checkpoint,
-        'checkpoint_stamp': [checkpoint.stat().st_size, checkpoint.stat().st_mtime_ns] if checkpoint.exists() else None
+        'model': repr(cfg.model),
+        'dataset': repr(loader.dataset),
+        'layers': layers,
+        'checkpoint': args.checkpoint,
+        'checkpoint_stamp': [checkpoint.stat().st_size, checkpoint.stat().st_mtime_ns] if checkpoint.exists() else None,
     }
     rank, world = get_dist_info()
     rows, features = len(dataset), folder / 'features'
@@ -123,6 +142,7 @@ def _extract(model: Any, dataset: Any, loader: Any, start: int, writer: Any, lay
     from torch.utils.data import DataLoader, Subset
 
     from fec_mm.evaluation.layers import record_features, to_numpy
+
     rest = Subset(dataset, range(start + writer.done, start + writer.rows))
     batches = DataLoader(rest, loader.batch_size, num_workers=loader.get('num_workers', 0), collate_fn=default_collate)
     model.eval()
@@ -130,7 +150,9 @@ def _extract(model: Any, dataset: Any, loader: Any, start: int, writer: Any, lay
     with torch.no_grad(), record_features(model, layers) as record:
         for i, batch in enumerate(shown, 1):
             samples = model(**model.data_preprocessor(batch, False), mode='predict')
-            labels = [[int(getattr(s, key)) for key in ('subclass', 'superclass', 'gt_label', 'pred_label')] for s in samples]
+            labels = [
+                [int(getattr(s, key)) for key in ('subclass', 'superclass', 'gt_label', 'pred_label')] for s in samples
+            ]
             absent = [name for name in layers if name not in record]
             if absent:
                 raise UserError(f'{absent[0]} did not run: choose another module with --layers')
@@ -150,14 +172,19 @@ def _score(folder: Path, meta: dict[str, Any], settings: dict[str, Any], args: a
     from fec_mm.fileio import AtomicBackend
 
     from .probe_report import write_report
+
     columns = read_columns(folder / 'features')
     subclasses, superclasses, truth, predicted = columns.pop(LABELS).T
     file = folder / 'results.json'
     head: dict[str, Any] = {
-        'config': args.config, **{key: value for key, value in settings.items() if key != 'layers'}, 'k': args.k,
-        'seeds': args.seeds, 'samples': len(subclasses),
-        'superclasses': list(meta['superclasses']), 'subclasses': list(meta['subclasses']),
-        'accuracy_on_trained_labels': float((truth == predicted).mean())
+        'config': args.config,
+        **{key: value for key, value in settings.items() if key != 'layers'},
+        'k': args.k,
+        'seeds': args.seeds,
+        'samples': len(subclasses),
+        'superclasses': list(meta['superclasses']),
+        'subclasses': list(meta['subclasses']),
+        'accuracy_on_trained_labels': float((truth == predicted).mean()),
     }
     results = {**head, 'layers': {}}
     if file.is_file():

@@ -1,4 +1,5 @@
 """The report of a probe: a Markdown table, plots, and one HTML page with both."""
+
 from __future__ import annotations
 
 import base64
@@ -21,7 +22,11 @@ if TYPE_CHECKING:
 EMBEDDED = 2_000  # samples in the picture
 
 COLUMNS = [('global', name) for name in ('nmi', 'ami', 'ari', 'purity', 'accuracy', 'silhouette')] + [
-    ('within', 'ami'), ('within', 'accuracy'), ('read_out', 'knn'), ('read_out', 'linear')]
+    ('within', 'ami'),
+    ('within', 'accuracy'),
+    ('read_out', 'knn'),
+    ('read_out', 'linear'),
+]
 
 
 def score(layer: Mapping[str, Any], group: str, name: str, k: str = '1') -> dict[str, Any]:
@@ -33,12 +38,17 @@ def score(layer: Mapping[str, Any], group: str, name: str, k: str = '1') -> dict
 def table(results: Mapping[str, Any]) -> list[list[str]]:
     """A row per layer and number of clusters, under a row of titles; read-outs are in the first of a layer."""
     ks = [str(k) for k in results['k']]
-    rows = [['layer', 'clusters per subclass', *(f'{group} {name}'.replace('global ', '').replace('read_out ', '')
-                                                 for group, name in COLUMNS)]]
+    rows = [
+        [
+            'layer',
+            'clusters per subclass',
+            *(f'{group} {name}'.replace('global ', '').replace('read_out ', '') for group, name in COLUMNS),
+        ]
+    ]
     for name, layer in results['layers'].items():
         for k in ks:
             cells = [score(layer, g, n, k) if g != 'read_out' or k == ks[0] else None for g, n in COLUMNS]
-            rows.append([name, k, *('' if c is None else f"{c['mean']:.3f} ± {c['std']:.3f}" for c in cells)])
+            rows.append([name, k, *('' if c is None else f'{c["mean"]:.3f} ± {c["std"]:.3f}' for c in cells)])
     return rows
 
 
@@ -46,13 +56,16 @@ def markdown(rows: Sequence[Sequence[str]]) -> str:
     """A Markdown table; the first row are the titles."""
     lines = [[cell.replace('|', '\\|') for cell in row] for row in rows]
     lines.insert(1, ['---'] * len(rows[0]))
-    return '\n'.join(f"| {' | '.join(line)} |" for line in lines) + '\n'
+    return '\n'.join(f'| {" | ".join(line)} |' for line in lines) + '\n'
 
 
-def write_report(folder: Path, results: Mapping[str, Any], features: Mapping[str, np.ndarray], subclasses: np.ndarray) -> None:
+def write_report(
+    folder: Path, results: Mapping[str, Any], features: Mapping[str, np.ndarray], subclasses: np.ndarray
+) -> None:
     """Write `results.md`, `layers.png`, `confusion.png`, `embedding.png` and, last, `index.html`.
 
-    Confusion and embedding are of the layer with the highest AMI of as many clusters as subclasses, or of the first `k` given.
+    Confusion and embedding are of the layer with the highest AMI of as many clusters as subclasses, or of the first `k`
+    given.
 
     Args:
         results: the content of `results.json`.
@@ -70,12 +83,22 @@ def write_report(folder: Path, results: Mapping[str, Any], features: Mapping[str
     if len(chosen) > EMBEDDED:
         chosen = np.sort(np.random.RandomState(seed).choice(chosen, EMBEDDED, replace=False))
     figures = {
-        'layers': layer_figure({title: {name: (score(layer, *key, k)['mean'], score(layer, *key, k)['std'])
-                                        for name, layer in results['layers'].items()}
-                                for title, key in ((f'{g} {n}', (g, n)) for g, n in COLUMNS)}),
+        'layers': layer_figure(
+            {
+                title: {
+                    name: (score(layer, *key, k)['mean'], score(layer, *key, k)['std'])
+                    for name, layer in results['layers'].items()
+                }
+                for title, key in ((f'{g} {n}', (g, n)) for g, n in COLUMNS)
+            }
+        ),
         'confusion': confusion_figure(counts, names, f'{best}: clusters, in the order of the subclasses they match'),
-        'embedding': embedding_figure(embed(np.asarray(features[best][chosen]), seed), subclasses[chosen], names,
-                                      f'{best}: t-SNE of {len(chosen)} samples'),
+        'embedding': embedding_figure(
+            embed(np.asarray(features[best][chosen]), seed),
+            subclasses[chosen],
+            names,
+            f'{best}: t-SNE of {len(chosen)} samples',
+        ),
     }
     write = AtomicBackend().put
     pictures = {name: _png(figure) for name, figure in figures.items()}
@@ -88,25 +111,36 @@ def write_report(folder: Path, results: Mapping[str, Any], features: Mapping[str
 
 def page(results: Mapping[str, Any], rows: Sequence[Sequence[str]], pictures: Mapping[str, bytes]) -> str:
     """One HTML page that needs no other file."""
+
     def row(cells: Sequence[str], tag: str) -> str:
         return '<tr>' + ''.join(f'<{tag}>{html.escape(cell)}</{tag}>' for cell in cells) + '</tr>'
 
     facts = {
-        'config': results['config'], 'checkpoint': results['checkpoint'], 'samples': results['samples'],
-        'superclasses': ', '.join(results['superclasses']), 'subclasses': ', '.join(results['subclasses']),
-        'accuracy on the trained labels': f"{results['accuracy_on_trained_labels']:.4f}",
+        'config': results['config'],
+        'checkpoint': results['checkpoint'],
+        'samples': results['samples'],
+        'superclasses': ', '.join(results['superclasses']),
+        'subclasses': ', '.join(results['subclasses']),
+        'accuracy on the trained labels': f'{results["accuracy_on_trained_labels"]:.4f}',
         'seeds': ', '.join(map(str, results['seeds'])),
     }
-    images = ''.join(f'<h2>{name}</h2><img alt="{name}" src="data:image/png;base64,{base64.b64encode(png).decode()}">'
-                     for name, png in pictures.items())
-    style = ('body{font:15px sans-serif;margin:2em}table{border-collapse:collapse}td,th{border:1px solid #ccc;padding:.3em .6em;'
-             'text-align:left}img{max-width:100%}.wide{overflow-x:auto}')
-    return (f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Cluster probe</title><style>{style}</style>'
-            '<h1>Clusters and hidden subclasses</h1>'
-            f'<table>{"".join(row([key, str(value)], "td") for key, value in facts.items())}</table>'
-            '<p>Mean ± standard deviation over the seeds of k-means and of the splits.</p>'
-            f'<div class="wide"><table>{row(rows[0], "th")}{"".join(row(cells, "td") for cells in rows[1:])}</table></div>'
-            f'{images}</html>\n')
+    images = ''.join(
+        f'<h2>{name}</h2><img alt="{name}" src="data:image/png;base64,{base64.b64encode(png).decode()}">'
+        for name, png in pictures.items()
+    )
+    style = (
+        'body{font:15px sans-serif;margin:2em}table{border-collapse:collapse}td,th{border:1px solid #ccc;padding:.3em '
+        '.6em;'
+        'text-align:left}img{max-width:100%}.wide{overflow-x:auto}'
+    )
+    return (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Cluster probe</title><style>{style}</style>'
+        '<h1>Clusters and hidden subclasses</h1>'
+        f'<table>{"".join(row([key, str(value)], "td") for key, value in facts.items())}</table>'
+        '<p>Mean ± standard deviation over the seeds of k-means and of the splits.</p>'
+        f'<div class="wide"><table>{row(rows[0], "th")}{"".join(row(cells, "td") for cells in rows[1:])}</table></div>'
+        f'{images}</html>\n'
+    )
 
 
 def _png(figure: Figure) -> bytes:

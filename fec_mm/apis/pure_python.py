@@ -1,4 +1,5 @@
 """Pure Python configs, whose types are classes, as configs whose types are names."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -15,8 +16,8 @@ def is_pure_python(cfg: Config) -> bool:
 def with_names(cfg: Config, toolboxes: tuple[str, ...]) -> Config:
     """A pure Python config as others are: toolboxes, hooks and tools compare `type` with names.
 
-    `default_scope`, which such configs leave out, becomes the toolbox of the model, or else of the test data set. A class that
-    no registry has stays.
+    `default_scope`, which such configs leave out, becomes the toolbox of the model, or else of the test data set. A
+    class that no registry has stays.
 
     Args:
         cfg: read by mmengine; others are returned as they are.
@@ -61,6 +62,7 @@ def _named(node: Any, scope: str | None) -> Any:
 def _name(kind: Any, scope: str | None) -> Any:
     """The shortest name that a registry of the scope builds a class by; without one the class itself."""
     from mmengine import registry
+
     for root in vars(registry).values():
         if not isinstance(root, registry.Registry) or isinstance(kind, str):
             continue

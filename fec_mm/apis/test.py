@@ -1,4 +1,5 @@
 """What tools/test.py does, for mmpretrain, mmdet and mmseg."""
+
 from __future__ import annotations
 
 import argparse
@@ -14,15 +15,23 @@ if TYPE_CHECKING:
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line of testing, as MM users know it."""
     from .config import add_common_options
+
     parser = argparse.ArgumentParser(description='Evaluate a classifier, detector or segmenter')
     parser.add_argument('config', help='config file; its default_scope names the toolbox')
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('--out', help='file for the predictions (.pkl); in mmseg: folder for the predicted label maps')
-    parser.add_argument('--out-item', choices=['pred', 'metrics'], default='pred',
-                        help='what --out is for; metrics are written as .json, .yaml or .pkl')
+    parser.add_argument(
+        '--out-item',
+        choices=['pred', 'metrics'],
+        default='pred',
+        help='what --out is for; metrics are written as .json, .yaml or .pkl',
+    )
     parser.add_argument('--show-dir', help='folder for images with the predictions painted on them')
-    parser.add_argument('--tta', action='store_true',
-                        help='test-time augmentation by tta_model and tta_pipeline of the config; default: flips')
+    parser.add_argument(
+        '--tta',
+        action='store_true',
+        help='test-time augmentation by tta_model and tta_pipeline of the config; default: flips',
+    )
     add_common_options(parser)
     return parser.parse_args(argv)
 
@@ -48,6 +57,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     from .outputs import check_out, save_label_maps, show
     from .painting import forget_training
     from .tta import use_tta
+
     cfg = load_config(args, needed=('model', 'test_dataloader', 'test_cfg', 'test_evaluator'))
     check_out(args.out, args.out_item, cfg.default_scope)
     check_checkpoint(args.checkpoint)
@@ -75,6 +85,7 @@ def _test(cfg: Config, args: argparse.Namespace, notes: list[str]) -> dict[str, 
     from .outputs import add_dump, check_distinct, write_beside
     from .painting import paint_any_image
     from .unlabelled import expect_no_labels, is_unlabelled
+
     runner = build_runner(cfg)
     if is_unlabelled(runner.test_loop.dataloader.dataset, cfg.default_scope):
         wanted = args.show_dir or (args.out and args.out_item == 'pred')
@@ -87,7 +98,10 @@ def _test(cfg: Config, args: argparse.Namespace, notes: list[str]) -> dict[str, 
     beside = write_beside(args.out) if args.out else None
     if beside and args.out_item == 'pred' and cfg.default_scope != 'mmseg':
         add_dump(runner, cfg.default_scope, str(beside))
-    by_name = {'--show-dir': args.show_dir, '--out': cfg.default_scope == 'mmseg' and args.out_item == 'pred' and args.out}
+    by_name = {
+        '--show-dir': args.show_dir,
+        '--out': cfg.default_scope == 'mmseg' and args.out_item == 'pred' and args.out,
+    }
     for option, folder in by_name.items():
         if folder:
             check_distinct(runner.test_loop.dataloader.dataset, f'{option} {folder}')
@@ -95,6 +109,7 @@ def _test(cfg: Config, args: argparse.Namespace, notes: list[str]) -> dict[str, 
     if beside and is_main_process():
         if args.out_item == 'metrics':
             import mmengine
+
             mmengine.dump(metrics, str(beside))
         if beside.exists():
             os.replace(beside, Path(args.out))

@@ -1,4 +1,5 @@
 """What tools/train.py does, for mmpretrain, mmdet and mmseg."""
+
 from __future__ import annotations
 
 import argparse
@@ -13,13 +14,21 @@ if TYPE_CHECKING:
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line of training, as MM users know it."""
     from .config import add_common_options
+
     parser = argparse.ArgumentParser(description='Train a classifier, detector or segmenter')
     parser.add_argument('config', help='config file; its default_scope names the toolbox')
-    parser.add_argument('--resume', nargs='?', const='auto',
-                        help='continue from this checkpoint; without a path, from the latest in the work dir')
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='auto',
+        help='continue from this checkpoint; without a path, from the latest in the work dir',
+    )
     parser.add_argument('--amp', action='store_true', help='mixed precision')
-    parser.add_argument('--auto-scale-lr', action='store_true',
-                        help='scale the learning rate by the actual batch size over auto_scale_lr.base_batch_size')
+    parser.add_argument(
+        '--auto-scale-lr',
+        action='store_true',
+        help='scale the learning rate by the actual batch size over auto_scale_lr.base_batch_size',
+    )
     parser.add_argument('--no-validate', action='store_true', help='do not evaluate during training')
     add_common_options(parser)
     return parser.parse_args(argv)
@@ -41,6 +50,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from .launch import process_group
     from .occupied import occupied
     from .processes import check_agreement
+
     cfg = load_config(args, needed=('model', 'train_dataloader', 'train_cfg', 'optim_wrapper'))
     _check_lengths(cfg)
     _merge_args(cfg, args)
@@ -63,6 +73,7 @@ def _train(cfg: Config, notes: list[str]) -> None:
     from fec_mm.engine.tolerant_log import TolerantStream, tolerate_failing_logs
 
     from .config import build_runner, log_notes
+
     runner = build_runner(cfg)
     tolerate_failing_logs(runner)
     log_notes(notes)
@@ -85,6 +96,7 @@ def _check_lengths(cfg: Config) -> None:
         UserError: naming the setting.
     """
     from fec_mm.errors import UserError
+
     for key in ('max_epochs', 'max_iters', 'val_interval'):
         value = cfg.train_cfg.get(key)
         if value is not None and not (isinstance(value, (int, float)) and value >= 1 and value % 1 == 0):
@@ -99,6 +111,7 @@ def _merge_args(cfg: Config, args: argparse.Namespace) -> None:
     """
     from fec_mm.compat import has_accelerator
     from fec_mm.errors import UserError
+
     if args.no_validate:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     if args.amp:
@@ -131,6 +144,7 @@ def _choose_source(cfg: Config, automatic: bool) -> list[str]:
         UserError: one of them cannot be read, or none continued from.
     """
     from .checkpoints import RESUMABLE, check_checkpoint, check_pretrained_parts, last_checkpoint
+
     check_pretrained_parts(cfg.model)
     notes: list[str] = []
     if automatic or (cfg.get('resume') and not cfg.get('load_from')):

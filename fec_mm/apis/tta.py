@@ -1,4 +1,5 @@
 """Test-time augmentation."""
+
 from __future__ import annotations
 
 from copy import deepcopy
@@ -44,5 +45,5 @@ def _flips(pipeline: list[dict]) -> list[dict]:
     for step in pipeline[at:]:
         if 'meta_keys' in step:
             step['meta_keys'] = tuple(dict.fromkeys([*step['meta_keys'], 'flip', 'flip_direction']))
-    flips = [dict(type='RandomFlip', prob=1.), dict(type='RandomFlip', prob=0.)]
+    flips = [dict(type='RandomFlip', prob=1.0), dict(type='RandomFlip', prob=0.0)]
     return [*pipeline[:at], dict(type='TestTimeAug', transforms=[flips, *([step] for step in pipeline[at:])])]

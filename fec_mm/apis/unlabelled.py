@@ -1,4 +1,5 @@
 """Test data without labels: predictions can be written and painted, and nothing can be measured."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -12,7 +13,8 @@ from fec_mm.errors import UserError, shown
 def is_unlabelled(dataset: Any, scope: str) -> bool:
     """Whether no part of a built data set of a toolbox has anything to compare predictions with.
 
-    Detectors are measured on a COCO file without annotations as they are on others; pycocotools calls what comes out -1.
+    Detectors are measured on a COCO file without annotations as they are on others; pycocotools calls what comes out
+    -1.
     """
     parts = list(leaves(dataset))
     if scope == 'mmpretrain':
@@ -23,8 +25,8 @@ def is_unlabelled(dataset: Any, scope: str) -> bool:
 def expect_no_labels(runner: Any, wanted: bool) -> str:
     """Have a runner predict for data without labels, and measure nothing.
 
-    Loading of annotations and the metrics go, but for those that only write (`format_only`); mmseg's, which write label maps
-    where `save_label_maps` said, are told to.
+    Loading of annotations and the metrics go, but for those that only write (`format_only`); mmseg's, which write label
+    maps where `save_label_maps` said, are told to.
 
     Args:
         runner: mmengine's, for testing.
@@ -43,8 +45,10 @@ def expect_no_labels(runner: Any, wanted: bool) -> str:
     evaluator.metrics = [metric for metric in evaluator.metrics if not _compares(metric)]
     if not wanted and not evaluator.metrics:
         first = _first(next(leaves(dataset)))
-        raise UserError(f"{shown(first.get('img_path', 'the first'))} and the other test images have no labels, and nothing "
-                        'can be measured: give --out for the predictions, or correct the annotations of test_dataloader')
+        raise UserError(
+            f'{shown(first.get("img_path", "the first"))} and the other test images have no labels, and nothing '
+            'can be measured: give --out for the predictions, or correct the annotations of test_dataloader'
+        )
     for leaf in leaves(dataset):
         _skip_annotations(leaf.pipeline)
     return 'the test data have no labels: predictions are made, and nothing is measured'

@@ -1,4 +1,5 @@
 """What a model clusters: recorded while it runs, and followed down to the pixels."""
+
 from .hierarchy import cluster_levels, layer_labels, merge_clusters
 from .recorder import Assignments, record_assignments
 

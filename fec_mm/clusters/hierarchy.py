@@ -2,6 +2,7 @@
 
 Shapes: B images, H×W pixels of the backbone's input, h×w positions of a layer's input; label maps are B×H×W, int64.
 """
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -34,16 +35,20 @@ def cluster_levels(pools: Sequence[Tensor], image_size: tuple[int, int]) -> list
         ValueError: the shapes do not follow from each other.
     """
     if not pools:
-        raise UserError('the backbone has no clustering-based pooling, and so no hierarchy of clusters to show '
-                        '(Context Cluster halves its maps by convolutions): use one with fec_mm.FEC')
+        raise UserError(
+            'the backbone has no clustering-based pooling, and so no hierarchy of clusters to show '
+            '(Context Cluster halves its maps by convolutions): use one with fec_mm.FEC'
+        )
     height, width = image_size
     h, w = height // STEM_STRIDE, width // STEM_STRIDE
     labels = _grid(image_size, 0, pools[0].device).expand(len(pools[0]), -1)
     levels = []
     for level, ids in enumerate(pools, 1):
         if ids.shape != (len(labels), 1, h, w):
-            raise ValueError(f'pooling layer {level} assigned a map of {tuple(ids.shape)}, expected {(len(labels), 1, h, w)} '
-                             f'for images of {height}×{width}')
+            raise ValueError(
+                f'pooling layer {level} assigned a map of {tuple(ids.shape)}, expected {(len(labels), 1, h, w)} '
+                f'for images of {height}×{width}'
+            )
         labels = ids.flatten(1).gather(1, labels)
         levels.append(labels.unflatten(1, (height, width)))
         h, w = (h + 1) // 2, (w + 1) // 2
@@ -51,11 +56,13 @@ def cluster_levels(pools: Sequence[Tensor], image_size: tuple[int, int]) -> list
 
 
 def layer_labels(ids: Tensor, pools: Sequence[Tensor], image_size: tuple[int, int]) -> Tensor:
-    """The centers of one encode layer that the input's pixels went to, through the clusters that are the layer's positions.
+    """The centers of one encode layer that the input's pixels went to, through the clusters that are the layer's
+    positions.
 
     Args:
         ids: the layer's assignments, B×heads×h×w.
-        pools: those of the backbone's pooling layers, B×1×…; none where convolutions halve the map, as in Context Cluster.
+        pools: those of the backbone's pooling layers, B×1×…; none where convolutions halve the map, as in Context
+            Cluster.
         image_size: H, W.
 
     Returns:
@@ -67,7 +74,9 @@ def layer_labels(ids: Tensor, pools: Sequence[Tensor], image_size: tuple[int, in
     level, size = 0, (image_size[0] // STEM_STRIDE, image_size[1] // STEM_STRIDE)
     while size != ids.shape[2:]:
         if size == (1, 1) or 0 < len(pools) == level:
-            raise ValueError(f'no stage has a map of {tuple(ids.shape[2:])} for images of {image_size[0]}×{image_size[1]}')
+            raise ValueError(
+                f'no stage has a map of {tuple(ids.shape[2:])} for images of {image_size[0]}×{image_size[1]}'
+            )
         level, size = level + 1, ((size[0] + 1) // 2, (size[1] + 1) // 2)
     if pools and level:
         labels = cluster_levels(pools[:level], image_size)[-1].flatten(1)
@@ -78,8 +87,10 @@ def layer_labels(ids: Tensor, pools: Sequence[Tensor], image_size: tuple[int, in
 
 def _grid(image_size: tuple[int, int], halvings: int, device: torch.device) -> Tensor:
     """The raster position of each pixel in the stem's map, halved so many times by strided convolutions, H·W."""
-    rows, cols = ((torch.arange(side, device=device) // STEM_STRIDE).clamp(max=side // STEM_STRIDE - 1) >> halvings
-                  for side in image_size)
+    rows, cols = (
+        (torch.arange(side, device=device) // STEM_STRIDE).clamp(max=side // STEM_STRIDE - 1) >> halvings
+        for side in image_size
+    )
     return (rows[:, None] * (int(cols[-1]) + 1) + cols).flatten()
 
 

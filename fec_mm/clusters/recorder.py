@@ -2,6 +2,7 @@
 
 Shapes: assignments are B×heads×H×W, int64, see `fec_mm.models.layers.AssignmentTap`.
 """
+
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
@@ -24,6 +25,7 @@ class Assignments:
         pool_names: which of them are pooling layers.
         image_size: H, W of the images that the backbone's stem got, padding of the batch included.
     """
+
     layers: dict[str, Tensor] = field(default_factory=dict)
     pool_names: set[str] = field(default_factory=set)
     image_size: tuple[int, int] = (0, 0)
@@ -43,9 +45,9 @@ class Assignments:
 def record_assignments(model: nn.Module) -> Iterator[Assignments]:
     """Record what a model assigns inside of the `with`.
 
-    Forward hooks on the taps do it, and are removed at the end, also after an exception. Without this, no model keeps any
-    assignment. A layer that runs again replaces its record. Positions that only complete a region are not in it; those that
-    complete a batch's images are, at the bottom and on the right.
+    Forward hooks on the taps do it, and are removed at the end, also after an exception. Without this, no model keeps
+    any assignment. A layer that runs again replaces its record. Positions that only complete a region are not in it;
+    those that complete a batch's images are, at the bottom and on the right.
 
     Args:
         model: a backbone, or whatever contains one.
@@ -68,8 +70,10 @@ def record_assignments(model: nn.Module) -> Iterator[Assignments]:
                     if isinstance(layer, ClusterPool):
                         record.pool_names.add(name)
         if not any(isinstance(module, AssignmentTap) for module in model.modules()):
-            raise UserError(f'{type(model).__name__} has no clustering layer: use a model with fec_mm.FEC or '
-                            'fec_mm.ContextCluster as its backbone')
+            raise UserError(
+                f'{type(model).__name__} has no clustering layer: use a model with fec_mm.FEC or '
+                'fec_mm.ContextCluster as its backbone'
+            )
         yield record
     finally:
         for handle in handles:

@@ -1,1 +1,2 @@
-"""Data sets that are made rather than downloaded, digits and scenes composed of them; superclasses of others; checks of any."""
+"""Data sets that are made rather than downloaded, digits and scenes composed of them; superclasses of others; checks of
+any."""

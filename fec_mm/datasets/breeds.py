@@ -1,4 +1,5 @@
 """The tasks of BREEDS (Santurkar et al., arXiv 2008.04859): superclasses of ImageNet-1K from its class hierarchy."""
+
 from __future__ import annotations
 
 import json
@@ -18,15 +19,19 @@ if TYPE_CHECKING:
 ROOT = 'n00001740'
 SEED = 2  # with which BREEDS draws subclasses
 FILES = ('class_hierarchy.txt', 'node_names.txt', 'dataset_class_info.json')
-GET_THEM = (f'get {", ".join(FILES)} from github.com/MadryLab/BREEDS-Benchmarks, folder imagenet_class_hierarchy/modified, '
-            'into one folder')
+GET_THEM = (
+    f'get {", ".join(FILES)} from github.com/MadryLab/BREEDS-Benchmarks, folder imagenet_class_hierarchy/modified, '
+    'into one folder'
+)
 
 
 class Task(NamedTuple):
-    """The nodes at a level below the root, perhaps only those under one node, with at least so many ImageNet classes each.
+    """The nodes at a level below the root, perhaps only those under one node, with at least so many ImageNet classes
+    each.
 
     `superclasses` is how many that are in the hierarchy of BREEDS.
     """
+
     name: str
     level: int
     under: str | None
@@ -36,13 +41,18 @@ class Task(NamedTuple):
 
 TASKS = {
     task.name: task
-    for task in (Task('entity13', 3, None, 20, 13), Task('entity30', 4, None, 8, 30), Task('living17', 5, 'n00004258', 4, 17),
-                 Task('nonliving26', 5, 'n00021939', 4, 26))
+    for task in (
+        Task('entity13', 3, None, 20, 13),
+        Task('entity30', 4, None, 8, 30),
+        Task('living17', 5, 'n00004258', 4, 17),
+        Task('nonliving26', 5, 'n00021939', 4, 26),
+    )
 }
 
 
 class Hierarchy(NamedTuple):
     """What the three files say: edges from parent to child, the nodes' names, and the class index of each wnid."""
+
     graph: networkx.DiGraph
     names: dict[str, str]
     classes: dict[str, int]
@@ -80,8 +90,9 @@ def read_hierarchy(folder: str | Path) -> Hierarchy:
     names = dict(line.split('\t', 1) for line in _text(names_file).splitlines() if '\t' in line)
     if names.keys() ^ set(graph):
         odd = min(names.keys() ^ set(graph))
-        raise UserError(f'{names_file} and {edges_file.name} do not list the same nodes, such as {odd}: one is damaged; '
-                        f'{GET_THEM}')
+        raise UserError(
+            f'{names_file} and {edges_file.name} do not list the same nodes, such as {odd}: one is damaged; {GET_THEM}'
+        )
     try:
         classes = {str(wnid): int(index) for index, wnid, _ in json.loads(_text(classes_file))}
     except (ValueError, TypeError) as error:
@@ -116,8 +127,10 @@ def derive(task: Task, hierarchy: Hierarchy) -> list[Superclass]:
             subclasses = tuple(hierarchy.classes[str(wnid)] for wnid in drawn)
             superclasses.append(Superclass(node, hierarchy.names[node], subclasses))
     if len(superclasses) != task.superclasses:
-        raise UserError(f'the hierarchy gives {task.name} {len(superclasses)} superclasses instead of {task.superclasses}: '
-                        f'it is damaged, or not that of BREEDS; {GET_THEM}')
+        raise UserError(
+            f'the hierarchy gives {task.name} {len(superclasses)} superclasses instead of {task.superclasses}: '
+            f'it is damaged, or not that of BREEDS; {GET_THEM}'
+        )
     return superclasses
 
 

@@ -1,4 +1,5 @@
 """Writing a data set so that it is there whole or not at all."""
+
 from __future__ import annotations
 
 import json

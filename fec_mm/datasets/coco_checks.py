@@ -1,8 +1,9 @@
 """A COCO annotation file is looked through before mmdet uses it.
 
-mmdet passes over what it cannot use, and pycocotools decodes run lengths that do not fill their mask from memory that is not
-theirs (pycocotools/common/maskApi.c, `rleDecode`): wrong masks, or a crash hours later.
+mmdet passes over what it cannot use, and pycocotools decodes run lengths that do not fill their mask from memory that
+is not theirs (pycocotools/common/maskApi.c, `rleDecode`): wrong masks, or a crash hours later.
 """
+
 from __future__ import annotations
 
 import logging
@@ -17,8 +18,11 @@ from fec_mm.errors import UserError
 from .coco_repairs import id_of, mask_fault, repair_coco
 from .settings import one_name
 
-NEEDED = {'images': ('id', 'file_name', 'height', 'width'), 'categories': ('id', 'name'),
-          'annotations': ('id', 'image_id', 'category_id', 'bbox')}
+NEEDED = {
+    'images': ('id', 'file_name', 'height', 'width'),
+    'categories': ('id', 'name'),
+    'annotations': ('id', 'image_id', 'category_id', 'bbox'),
+}
 
 
 def check_when_mmdet_loads() -> None:
@@ -28,6 +32,7 @@ def check_when_mmdet_loads() -> None:
     """
     from mmdet.datasets import CocoDataset
     from mmdet.evaluation.metrics import coco_metric
+
     base: Any = CocoDataset.COCOAPI
     if base.__name__ == 'CheckedCOCO':
         return
@@ -50,8 +55,9 @@ def check_when_mmdet_loads() -> None:
             try:
                 super().__init__(annotation_file)
             except AssertionError as error:
-                raise UserError(f'{annotation_file} holds no images, annotations and categories: '
-                                "write it in COCO's format") from error
+                raise UserError(
+                    f"{annotation_file} holds no images, annotations and categories: write it in COCO's format"
+                ) from error
 
         def createIndex(self) -> None:
             check_coco(self.dataset, self.path)
@@ -91,8 +97,10 @@ def check_categories(found: Sequence[str], classes: Sequence[str], path: str) ->
     lacking = [name for name in classes if name not in found]
     twice = [name for name in found if found.count(name) > 1]
     if twice:
-        raise UserError(f"{path} has {found.count(twice[0])} categories of the name '{twice[0]}', which are one class: "
-                        'give its annotations one category_id, and leave the others out')
+        raise UserError(
+            f"{path} has {found.count(twice[0])} categories of the name '{twice[0]}', which are one class: "
+            'give its annotations one category_id, and leave the others out'
+        )
     what = f'has no category {lacking[0]}' if lacking else f'has the categories in the order {", ".join(found)}'
     raise UserError(f'{path} {what}: give metainfo.classes the names that it has, in its order')
 
@@ -116,8 +124,10 @@ def check_masks(dataset: Any, info: dict[str, Any], annotations: Sequence[Mappin
     for ann in annotations:
         fault, (x, y, width, height) = mask_fault(ann), ann['bbox']
         if fault and [x, y, x + width, y + height] in taken:
-            raise UserError(f'{dataset.ann_file}: annotation {id_of(ann)} {fault}, and LoadAnnotations(with_mask=True) wants one '
-                            'of each: give it one, or leave it out')
+            raise UserError(
+                f'{dataset.ann_file}: annotation {id_of(ann)} {fault}, and LoadAnnotations(with_mask=True) wants one '
+                'of each: give it one, or leave it out'
+            )
 
 
 def check_coco(content: Mapping[str, Any], path: str) -> None:
@@ -143,27 +153,36 @@ def check_coco(content: Mapping[str, Any], path: str) -> None:
     images = {image['id']: image for image in content['images']}
     categories = {category['id'] for category in content['categories']}
     if len(images) < len(content['images']):
-        _warn(f"{path}: {len(content['images']) - len(images)} of {len(content['images'])} images have the id of another one and "
-              'are passed over: give each its own id')
+        _warn(
+            f'{path}: {len(content["images"]) - len(images)} of {len(content["images"])} images have the id of '
+            f'another one and '
+            'are passed over: give each its own id'
+        )
     left_out = 0
     for ann in content.get('annotations', []):
-        where = f"{path}: annotation {ann['id']}"
+        where = f'{path}: annotation {ann["id"]}'
         if ann['image_id'] not in images:
-            raise UserError(f"{where} is of image {_unknown(ann['image_id'], images, 'the image')}")
+            raise UserError(f'{where} is of image {_unknown(ann["image_id"], images, "the image")}')
         if ann['category_id'] not in categories:
-            raise UserError(f"{where} has category {_unknown(ann['category_id'], categories, 'the category')}")
+            raise UserError(f'{where} has category {_unknown(ann["category_id"], categories, "the category")}')
         image = images[ann['image_id']]
         if not all(isinstance(image[side], (int, float)) for side in ('height', 'width')):
-            raise UserError(f"{path}: image {image['id']!r} has {image['width']!r}×{image['height']!r} pixels: write numbers")
-        left_out += not _is_inside(ann['bbox'], image, where) or ann.get('area') in (0, 0.)
+            raise UserError(
+                f'{path}: image {image["id"]!r} has {image["width"]!r}×{image["height"]!r} pixels: write numbers'
+            )
+        left_out += not _is_inside(ann['bbox'], image, where) or ann.get('area') in (0, 0.0)
         if isinstance(ann.get('segmentation'), dict):
             _check_rle(ann['segmentation'], (image['height'], image['width']), where)
     if left_out:
-        _warn(f"{path}: {left_out} of {len(content['annotations'])} boxes are empty or outside of their image and are left out")
+        _warn(
+            f'{path}: {left_out} of {len(content["annotations"])} boxes are empty or outside of their image and are '
+            f'left out'
+        )
 
 
 def _warn(text: str) -> None:
     from mmengine.logging import print_log
+
     print_log(text, 'current', logging.WARNING)
 
 
@@ -177,10 +196,16 @@ def _unknown(wanted: Any, known: Iterable[Any], what: str) -> str:
 
 def _is_inside(box: Any, image: Mapping[str, Any], where: str) -> bool:
     """Whether a box covers a pixel of its image."""
-    if not isinstance(box, list) or len(box) != 4 or not all(isinstance(x, (int, float)) and math.isfinite(x) for x in box):
+    if (
+        not isinstance(box, list)
+        or len(box) != 4
+        or not all(isinstance(x, (int, float)) and math.isfinite(x) for x in box)
+    ):
         raise UserError(f'{where} has the box {box}: a box is [x, y, width, height], finite numbers')
     x, y, width, height = box
-    return bool(min(width, height) >= 1 and x < image['width'] and y < image['height'] and x + width > 0 and y + height > 0)
+    return bool(
+        min(width, height) >= 1 and x < image['width'] and y < image['height'] and x + width > 0 and y + height > 0
+    )
 
 
 def _check_rle(mask: Mapping[str, Any], shape: tuple[int, int], where: str) -> None:
@@ -195,8 +220,8 @@ def _check_rle(mask: Mapping[str, Any], shape: tuple[int, int], where: str) -> N
 def run_lengths(text: str) -> list[int] | None:
     """The run lengths of COCO's compressed form (pycocotools/common/maskApi.c, `rleFrString`); None for other text.
 
-    Numbers have five bits a character, the lowest first, a sixth that says whether more follow, and from the fourth on are
-    differences from the last but one.
+    Numbers have five bits a character, the lowest first, a sixth that says whether more follow, and from the fourth on
+    are differences from the last but one.
     """
     codes = np.frombuffer(text.encode('latin-1', 'replace'), np.uint8).astype(np.int64) - 48
     if len(codes) == 0 or codes.min() < 0 or codes.max() > 63 or codes[-1] & 32:

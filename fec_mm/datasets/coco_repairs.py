@@ -1,4 +1,6 @@
-"""What a COCO file may lack without a loss: it is put in where pycocotools and mmdet would stumble, or measure wrongly."""
+"""What a COCO file may lack without a loss: it is put in where pycocotools and mmdet would stumble, or measure
+wrongly."""
+
 from __future__ import annotations
 
 import logging
@@ -13,8 +15,8 @@ def repair_coco(content: Mapping[str, Any], path: str) -> None:
     """Complete the annotations of a file, in memory.
 
     - `id`: whole numbers from 1 where they are not, each once, above 0: pycocotools takes the id 0 for "no match"
-      (pycocotools/cocoeval.py, `evaluateImg`, `dtm`), so that a found object counts as not found. The old one is kept as
-      `old_id`.
+      (pycocotools/cocoeval.py, `evaluateImg`, `dtm`), so that a found object counts as not found. The old one is kept
+      as `old_id`.
     - `iscrowd`: 0 where there is none; pycocotools wants it. A text is read: mmdet would take "0" for a crowd.
     - `area`: that of the mask, or of the box, where it is no number.
 
@@ -42,6 +44,7 @@ def repair_coco(content: Mapping[str, Any], path: str) -> None:
         done.append(f'{len(areas)} times no area: computed')
     if done:
         from mmengine.logging import print_log
+
         print_log(f'{path}: of {len(annotations)} annotations, {"; ".join(done)}', 'current', logging.WARNING)
 
 
@@ -71,9 +74,12 @@ def _is_number(value: Any) -> bool:
 def _area(ann: Mapping[str, Any], size: tuple[Any, Any]) -> float:
     """Pixels of the mask, if there is one that can be read; or of the box."""
     from pycocotools import mask as coco_mask
+
     mask = ann.get('segmentation')
     if isinstance(mask, list):
-        mask = [polygon for polygon in mask if isinstance(polygon, list) and len(polygon) >= 6 and len(polygon) % 2 == 0]
+        mask = [
+            polygon for polygon in mask if isinstance(polygon, list) and len(polygon) >= 6 and len(polygon) % 2 == 0
+        ]
     if mask and all(map(_is_number, size)):
         if isinstance(mask, list):
             mask = coco_mask.merge(coco_mask.frPyObjects(mask, *size))

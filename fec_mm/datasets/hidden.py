@@ -2,6 +2,7 @@
 
 What begins with a dot, such as `.ipynb_checkpoints` of notebooks and `._x.jpg` of a Mac, and some more.
 """
+
 from __future__ import annotations
 
 import functools
@@ -20,10 +21,12 @@ def is_hidden(path: str) -> bool:
 def pass_over_hidden() -> None:
     """Have mmengine leave it out where the toolboxes look for classes and images.
 
-    mmengine leaves out hidden files, but neither hidden folders nor the files in them (mmengine/fileio/backends/local_backend.py,
-    `list_dir_or_file`): a copy that a notebook keeps would be a sample, and its folder a class, before all others.
+    mmengine leaves out hidden files, but neither hidden folders nor the files in them
+    (mmengine/fileio/backends/local_backend.py, `list_dir_or_file`): a copy that a notebook keeps would be a sample, and
+    its folder a class, before all others.
     """
     from mmengine.fileio import LocalBackend
+
     listed = LocalBackend.list_dir_or_file
     if hasattr(listed, '__wrapped__'):
         return

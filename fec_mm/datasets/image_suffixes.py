@@ -1,4 +1,5 @@
 """Which files are images."""
+
 from __future__ import annotations
 
 import functools
@@ -21,14 +22,17 @@ def image_suffixes() -> tuple[str, ...]:
     import cv2
     import numpy as np
     from PIL import Image
+
     file = BytesIO()
     Image.new('L', (1, 1)).save(file, 'GIF')
     return (*SUFFIXES, '.gif') if cv2.imdecode(np.frombuffer(file.getvalue(), np.uint8), 1) is not None else SUFFIXES
 
 
 def count_when_mmpretrain_loads() -> None:
-    """Have the `CustomDataset`s of this process keep the names of the images that they pass over in folders of classes."""
+    """Have the `CustomDataset`s of this process keep the names of the images that they pass over in folders of
+    classes."""
     from mmpretrain.datasets import CustomDataset
+
     is_valid_file = CustomDataset.is_valid_file
     if hasattr(is_valid_file, '__wrapped__'):
         return
@@ -56,8 +60,10 @@ def passed_over(leaf: Any) -> str | None:
         taken = ', '.join(sorted(getattr(leaf, 'extensions', ())))
     if not others:
         return None
-    return (f'{where(leaf)}: {len(others)} images, such as {min(others)}, do not end in {taken} and are passed over: '
-            f'rename or convert them, or correct {setting}')
+    return (
+        f'{where(leaf)}: {len(others)} images, such as {min(others)}, do not end in {taken} and are passed over: '
+        f'rename or convert them, or correct {setting}'
+    )
 
 
 def _beside(leaf: Any) -> list[str]:

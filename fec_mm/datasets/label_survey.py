@@ -1,7 +1,9 @@
-"""Which labels the label maps of a data set hold, and what becomes of them: a shift by one is seen, and a class that is nowhere.
+"""Which labels the label maps of a data set hold, and what becomes of them: a shift by one is seen, and a class that is
+nowhere.
 
 Shapes: label maps are H×W; a value is what the file holds, a label what the pipeline makes of it.
 """
+
 from __future__ import annotations
 
 import time
@@ -15,7 +17,7 @@ from PIL import Image
 
 from .leaves import class_names, where
 
-MAPS, SECONDS = 200, 5.  # are enough to see what labels mean, and short beside a training
+MAPS, SECONDS = 200, 5.0  # are enough to see what labels mean, and short beside a training
 SHOWN = 40
 
 
@@ -31,6 +33,7 @@ class Survey:
         maps: how many of them were read.
         pixels: by value and label.
     """
+
     name: str
     classes: tuple[str, ...]
     ignored: frozenset[int]
@@ -47,18 +50,25 @@ class Survey:
     @property
     def ignored_labels(self) -> list[int]:
         """Labels that occur, do not count, and are no classes."""
-        return sorted(label for label in {label for _, label in self.pixels} & self.ignored if label >= len(self.classes))
+        return sorted(
+            label for label in {label for _, label in self.pixels} & self.ignored if label >= len(self.classes)
+        )
 
     def read(self) -> str:
         """What was read, in words."""
-        return (f'{self.name}: {self.total} label maps' if self.maps == self.total
-                else f'{self.name}: {self.maps} of {self.total} label maps')
+        return (
+            f'{self.name}: {self.total} label maps'
+            if self.maps == self.total
+            else f'{self.name}: {self.maps} of {self.total} label maps'
+        )
 
     def found(self) -> str:
         """Values, the names of what they become, and their shares of the pixels."""
         total = sum(self.pixels.values())
         most = sorted(key for key, _ in self.pixels.most_common(SHOWN))
-        text = ', '.join(f'{value} {self._name(label)} {100 * self.pixels[value, label] / total:.1f} %' for value, label in most)
+        text = ', '.join(
+            f'{value} {self._name(label)} {100 * self.pixels[value, label] / total:.1f} %' for value, label in most
+        )
         return text + (f', and {len(self.pixels) - len(most)} rarer ones' if len(self.pixels) > len(most) else '')
 
     def lacking(self) -> str | None:
@@ -69,12 +79,17 @@ class Survey:
         values = sorted({value for value, _ in self.pixels})
         names = ', '.join(f"'{self.classes[label]}' ({label})" for label in absent[:8]) + ', ...' * (len(absent) > 8)
         ignored = sorted(self.ignored & {label for _, label in self.pixels})
-        return (f'{self.read()} hold the values {", ".join(map(str, values[:SHOWN]))}'
-                f'{", ..." if len(values) > SHOWN else ""}{f" (ignored: {ignored[0]})" if ignored else ""}: nothing of class '
-                f'{names}: correct the label maps or metainfo.classes if it should be there')
+        return (
+            f'{self.read()} hold the values {", ".join(map(str, values[:SHOWN]))}'
+            f'{", ..." if len(values) > SHOWN else ""}{f" (ignored: {ignored[0]})" if ignored else ""}: nothing of '
+            f'class '
+            f'{names}: correct the label maps or metainfo.classes if it should be there'
+        )
 
     def _name(self, label: int) -> str:
-        return 'ignored' if label in self.ignored else self.classes[label] if label < len(self.classes) else 'of no class'
+        return (
+            'ignored' if label in self.ignored else self.classes[label] if label < len(self.classes) else 'of no class'
+        )
 
 
 def survey_labels(leaf: Any, ignored: Iterable[int] = (), maps: int = MAPS, seconds: float = SECONDS) -> Survey | None:
@@ -87,7 +102,8 @@ def survey_labels(leaf: Any, ignored: Iterable[int] = (), maps: int = MAPS, seco
         seconds: after which to stop.
 
     Returns:
-        None where there are no label maps, or no names. A map that cannot be read is passed over: whoever trains on it says so.
+        None where there are no label maps, or no names. A map that cannot be read is passed over: whoever trains on it
+        says so.
     """
     steps = [step for step in getattr(getattr(leaf, 'pipeline', None), 'transforms', ()) if _loads_maps(step)]
     classes = class_names(leaf)
@@ -132,4 +148,4 @@ def _pixels(info: dict[str, Any], steps: list[Any]) -> dict[tuple[int, int], int
         counts = counts[found]
     else:
         found, counts = np.unique(keys, return_counts=True)
-    return {(int(key >> 8), int(key & 0xff)): int(count) for key, count in zip(found, counts)}
+    return {(int(key >> 8), int(key & 0xFF)): int(count) for key, count in zip(found, counts)}

@@ -1,4 +1,5 @@
 """What is inside of a data set that the toolboxes have built, and what to call it."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -17,12 +18,16 @@ def leaves(dataset: Any) -> Iterator[Any]:
 def where(leaf: Any) -> str:
     """The annotation file of a data set without wrapper, or else its folder of images, or else its type."""
     prefix = getattr(leaf, 'data_prefix', '')
-    return str(getattr(leaf, 'ann_file', '') or (prefix.get('img_path') if isinstance(prefix, dict) else prefix)
-               or type(leaf).__name__)
+    return str(
+        getattr(leaf, 'ann_file', '')
+        or (prefix.get('img_path') if isinstance(prefix, dict) else prefix)
+        or type(leaf).__name__
+    )
 
 
 def class_names(dataset: Any) -> tuple[str, ...]:
-    """The classes of a data set, in the order of their numbers; of wrappers the outermost one knows. Empty: it names none."""
+    """The classes of a data set, in the order of their numbers; of wrappers the outermost one knows. Empty: it names
+    none."""
     names = (getattr(dataset, 'metainfo', None) or {}).get('classes') or ()
     return () if isinstance(names, str) else tuple(map(str, names))
 
@@ -34,6 +39,8 @@ def is_numbered_by_name(dataset: Any) -> bool:
     """
     for leaf in leaves(dataset):
         folders = getattr(leaf, 'folder_to_idx', None)  # mmpretrain/datasets/custom.py
-        if not hasattr(leaf, 'cat2label') and (not folders or tuple(folders) != class_names(leaf)):  # mmdet/datasets/coco.py
+        if not hasattr(leaf, 'cat2label') and (
+            not folders or tuple(folders) != class_names(leaf)
+        ):  # mmdet/datasets/coco.py
             return False
     return True

@@ -1,4 +1,6 @@
-"""An exception from decoding or resizing an image, which does not say of which, says so: where it happens, also in a worker."""
+"""An exception from decoding or resizing an image, which does not say of which, says so: where it happens, also in a
+worker."""
+
 from __future__ import annotations
 
 import re
@@ -31,8 +33,8 @@ class NamedSamples(Compose):
         """Run the steps.
 
         Raises:
-            UserError: naming the image or the label map that cannot be decoded, or of which resizing leaves nothing. All other
-                exceptions pass as they are.
+            UserError: naming the image or the label map that cannot be decoded, or of which resizing leaves nothing.
+                All other exceptions pass as they are.
         """
         try:
             result: dict[str, Any] | None = super().__call__(data)
@@ -49,18 +51,28 @@ class NamedSamples(Compose):
 def about_an_image(error: Exception) -> str | None:
     """One line for an exception of a transform that loads or resizes; None if it is about something else."""
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)][::-1]
-    steps = ((type(frame.f_locals['self']).__name__, frame.f_locals['results']) for frame in frames
-             if 'self' in frame.f_locals and isinstance(frame.f_locals.get('results'), dict))
+    steps = (
+        (type(frame.f_locals['self']).__name__, frame.f_locals['results'])
+        for frame in frames
+        if 'self' in frame.f_locals and isinstance(frame.f_locals.get('results'), dict)
+    )
     nothing: tuple[str, dict[str, Any]] = ('', {})
     kind, results = next(steps, nothing)
     if kind.startswith('Load'):
         path = _path(results, 'seg_map_path' if 'Annotations' in kind else 'img_path')
         return path and _unreadable(error, path, {frame.f_code.co_filename for frame in frames})
     path, image = _path(results, 'img_path'), results.get('img')
-    if path and isinstance(image, np.ndarray) and isinstance(error, (cv2.error, ValueError)) and NOTHING_LEFT.search(str(error)):
+    if (
+        path
+        and isinstance(image, np.ndarray)
+        and isinstance(error, (cv2.error, ValueError))
+        and NOTHING_LEFT.search(str(error))
+    ):
         height, width = (results.get('ori_shape') or image.shape)[:2]
-        return (f'{path} has {width}×{height} pixels, and resizing leaves none: '
-                'leave it out, or correct scale and keep_ratio in the config')
+        return (
+            f'{path} has {width}×{height} pixels, and resizing leaves none: '
+            'leave it out, or correct scale and keep_ratio in the config'
+        )
     return None
 
 

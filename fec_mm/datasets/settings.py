@@ -1,4 +1,5 @@
 """What the data sets of a config say, before they are built."""
+
 from __future__ import annotations
 
 import os
@@ -28,14 +29,15 @@ def prepare_datasets(cfg: Any) -> None:
             if isinstance(names, str) and '://' not in names and not os.path.isfile(os.path.expanduser(names)):
                 raise UserError(one_name(names))
         kind = dataset['type']
-        name = kind if isinstance(kind, str) else f"{kind.__module__.split('.')[0]}.{kind.__name__}"
+        name = kind if isinstance(kind, str) else f'{kind.__module__.split(".")[0]}.{kind.__name__}'
         if cfg.default_scope == 'mmpretrain' and name.replace('mmpretrain.', '') in OF_FOLDERS:
             dataset.setdefault('extensions', image_suffixes())
 
 
 def one_name(name: str) -> str:
     """What to say of classes that are a text, whose letters would be the classes."""
-    return f"metainfo.classes={name!r} is neither a list of names nor a file with one in each line: write classes=({name!r}, )"
+    what = 'is neither a list of names nor a file with one in each line'
+    return f'metainfo.classes={name!r} {what}: write classes=({name!r}, )'
 
 
 def _datasets(node: Any) -> Iterator[dict[str, Any]]:

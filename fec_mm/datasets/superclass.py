@@ -1,4 +1,5 @@
 """A classification data set whose classes are gathered into superclasses."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -18,20 +19,22 @@ LABELS = ('superclass', 'subclass')
 class SuperclassDataset:
     """Wraps a classification data set: trains on the superclass labels, and carries the subclass labels along.
 
-    Images of classes that no superclass has are left out. Subclasses are numbered from 0 in the order of the superclasses, so
-    that those of superclass 0 come first. Each data sample has both labels, as `superclass` and `subclass`, and one of them as
-    `gt_label`. `metainfo` has the names of the trained labels as `classes`, those of both as `superclasses` and `subclasses`,
-    and the superclass of each subclass as `superclass_of`.
+    Images of classes that no superclass has are left out. Subclasses are numbered from 0 in the order of the
+    superclasses, so that those of superclass 0 come first. Each data sample has both labels, as `superclass` and
+    `subclass`, and one of them as `gt_label`. `metainfo` has the names of the trained labels as `classes`, those of
+    both as `superclasses` and `subclasses`, and the superclass of each subclass as `superclass_of`.
 
     Args:
         dataset: a data set of mmpretrain or its config, its pipeline ending in `PackInputs`.
-        superclasses: the path of a JSON file as `tools/dataset_converters/breeds.py` writes it, a list like the one in such a
-            file, or `dict(task='living17', hierarchy=DIR)`.
+        superclasses: the path of a JSON file as `tools/dataset_converters/breeds.py` writes it, a list like the one in
+            such a file, or `dict(task='living17', hierarchy=DIR)`.
         shuffle: a seed to deal out the subclasses to the superclasses at random: unrelated ones. None leaves them.
         labels: what to train on, 'superclass' or 'subclass'.
     """
 
-    def __init__(self, dataset: Any, superclasses: Source, shuffle: int | None = None, labels: str = 'superclass') -> None:
+    def __init__(
+        self, dataset: Any, superclasses: Source, shuffle: int | None = None, labels: str = 'superclass'
+    ) -> None:
         if labels not in LABELS:
             raise UserError(f"SuperclassDataset: labels='{labels}' must be one of {', '.join(LABELS)}")
         self.labels = labels
@@ -40,24 +43,36 @@ class SuperclassDataset:
         names = self.dataset.metainfo.get('classes')
         members = [c for s in self.superclasses for c in s.subclasses]
         if names is not None and max(members) >= len(names):
-            raise UserError(f'SuperclassDataset: class {max(members)} is in a superclass, and the data set has '
-                            f'{len(names)} classes: correct superclasses')
-        original = np.asarray([self.dataset.get_data_info(i)['gt_label'] for i in range(len(self.dataset))], dtype=np.int64)
+            raise UserError(
+                f'SuperclassDataset: class {max(members)} is in a superclass, and the data set has '
+                f'{len(names)} classes: correct superclasses'
+            )
+        original = np.asarray(
+            [self.dataset.get_data_info(i)['gt_label'] for i in range(len(self.dataset))], dtype=np.int64
+        )
         # By the original class; -1 for those that are left out.
         self._subclass = np.full(max([*members, *original.tolist()]) + 1, -1)
         self._subclass[members] = np.arange(len(members))
-        self._superclass_of = np.repeat(np.arange(len(self.superclasses)), [len(s.subclasses) for s in self.superclasses])
+        self._superclass_of = np.repeat(
+            np.arange(len(self.superclasses)), [len(s.subclasses) for s in self.superclasses]
+        )
         self._indices = np.flatnonzero(self._subclass[original] >= 0)
         missing = set(range(len(members))) - set(self._subclass[original].tolist())
         if missing:
-            raise UserError(f'SuperclassDataset: class {members[min(missing)]} is in a superclass and has no image: add some, or '
-                            'leave it out')
+            raise UserError(
+                f'SuperclassDataset: class {members[min(missing)]} is in a superclass and has no image: add some, or '
+                'leave it out'
+            )
         both = {
             'superclasses': tuple(s.name for s in self.superclasses),
-            'subclasses': tuple(str(names[c]) if names is not None else str(c) for c in members)
+            'subclasses': tuple(str(names[c]) if names is not None else str(c) for c in members),
         }
-        self.metainfo = {**self.dataset.metainfo, **both, 'classes': both[f'{labels}es'],
-                         'superclass_of': tuple(self._superclass_of.tolist())}
+        self.metainfo = {
+            **self.dataset.metainfo,
+            **both,
+            'classes': both[f'{labels}es'],
+            'superclass_of': tuple(self._superclass_of.tolist()),
+        }
 
     def __len__(self) -> int:
         return len(self._indices)

@@ -1,4 +1,5 @@
 """Superclasses: which classes of a data set go together, from a file, a list, or a task of BREEDS."""
+
 from __future__ import annotations
 
 import json
@@ -14,6 +15,7 @@ from fec_mm.errors import UserError
 
 class Superclass(NamedTuple):
     """Classes under one label; `wnid` is the WordNet id of BREEDS, `subclasses` are class indices of the data set."""
+
     wnid: str | None
     name: str
     subclasses: tuple[int, ...]
@@ -28,7 +30,8 @@ def load_superclasses(source: Source, shuffle: int | None = None) -> list[Superc
 
     Args:
         source: the path of a JSON file `[{"name": ..., "subclasses": [class indices]}, ...]` as
-            `tools/dataset_converters/breeds.py` writes it; such a list; or `dict(task=..., hierarchy=...)`, a task of BREEDS.
+            `tools/dataset_converters/breeds.py` writes it; such a list; or `dict(task=..., hierarchy=...)`, a task of
+            BREEDS.
         shuffle: the seed with which the subclasses are dealt out anew, see `shuffled`.
 
     Raises:
@@ -36,6 +39,7 @@ def load_superclasses(source: Source, shuffle: int | None = None) -> list[Superc
     """
     if isinstance(source, Mapping):
         from .breeds import derive, read_hierarchy, task_named
+
         if set(source) != {'task', 'hierarchy'}:
             raise UserError(f'superclasses={dict(source)}: a BREEDS task is dict(task=..., hierarchy=DIR)')
         superclasses, where = derive(task_named(source['task']), read_hierarchy(source['hierarchy'])), source['task']
@@ -55,15 +59,20 @@ def shuffled(superclasses: Sequence[Superclass], seed: int) -> list[Superclass]:
     Their names and ids no longer say what is in them, and are replaced.
     """
     order = iter(np.random.RandomState(seed).permutation([c for s in superclasses for c in s.subclasses]).tolist())
-    return [Superclass(None, f'unrelated {i}', tuple(next(order) for _ in s.subclasses)) for i, s in enumerate(superclasses, 1)]
+    return [
+        Superclass(None, f'unrelated {i}', tuple(next(order) for _ in s.subclasses))
+        for i, s in enumerate(superclasses, 1)
+    ]
 
 
 def _read(path: str) -> Any:
     try:
         return json.loads(Path(path).read_text(encoding='utf-8'))
     except OSError as error:
-        raise UserError(f'superclasses {path}: cannot be read ({error.strerror}); '
-                        'tools/dataset_converters/breeds.py writes such a file') from error
+        raise UserError(
+            f'superclasses {path}: cannot be read ({error.strerror}); '
+            'tools/dataset_converters/breeds.py writes such a file'
+        ) from error
     except ValueError as error:
         raise UserError(f'superclasses {path}: is no JSON ({error}); write it anew') from error
 

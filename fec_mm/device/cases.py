@@ -2,6 +2,7 @@
 
 Shapes: images B×3×H×W.
 """
+
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
@@ -25,7 +26,7 @@ TASKS: dict[str, dict[str, Any]] = {
 }
 ARCHS: dict[str, tuple[type[ClusterBackbone], str]] = {
     **{name: (FEC, name) for name in FEC.arch_settings},
-    **{f"coc-{name.replace('_', '-')}": (ContextCluster, name) for name in ContextCluster.arch_settings},
+    **{f'coc-{name.replace("_", "-")}': (ContextCluster, name) for name in ContextCluster.arch_settings},
 }
 # Backbones of mmpretrain, and their four stages' out_indices.
 PEERS: dict[str, tuple[dict[str, Any], tuple[int, ...]]] = {
@@ -43,8 +44,8 @@ def arithmetic(precision: str, device: str) -> Iterator[None]:
     """What float32 networks compute in.
 
     Args:
-        precision: 'float32', PyTorch's defaults; 'tf32', which rounds the factors of matrix products to 10 bits too (by default
-            only those of convolutions are); 'float16' or 'bfloat16', autocast.
+        precision: 'float32', PyTorch's defaults; 'tf32', which rounds the factors of matrix products to 10 bits too (by
+            default only those of convolutions are); 'float16' or 'bfloat16', autocast.
         device: 'cpu' or 'cuda[:i]'.
     """
     if precision in ('float16', 'bfloat16'):
@@ -89,8 +90,8 @@ class Case:
         mode: 'eval', forward, or 'train', forward and backward.
         device: 'cpu' or 'cuda[:i]'.
         precision: of `PRECISIONS`.
-        launch: how the network is run: 'eager'; 'compiled', whole and for any size; 'blocks', each compiled for this size, blocks
-            of a stage alike; 'graph', as a CUDA graph, of 'train'.
+        launch: how the network is run: 'eager'; 'compiled', whole and for any size; 'blocks', each compiled for this
+            size, blocks of a stage alike; 'graph', as a CUDA graph, of 'train'.
         options: further arguments of a clustering backbone.
     """
 
@@ -106,8 +107,15 @@ class Case:
 
     def row(self) -> dict[str, Any]:
         """The columns that say what is measured."""
-        return dict(task=self.task, arch=self.arch, size='x'.join(map(str, self.size)), batch=self.batch, mode=self.mode,
-                    precision=self.precision, launch=self.launch)
+        return dict(
+            task=self.task,
+            arch=self.arch,
+            size='x'.join(map(str, self.size)),
+            batch=self.batch,
+            mode=self.mode,
+            precision=self.precision,
+            launch=self.launch,
+        )
 
     def build(self, implementation: str = 'fast') -> nn.Module:
         """The backbone, on its device and in its mode; `implementation`: 'fast' or 'reference'."""
@@ -115,6 +123,7 @@ class Case:
         settings = TASKS[self.task]
         if self.arch in PEERS:
             from mmpretrain.registry import MODELS
+
             config, stages = PEERS[self.arch]
             stages = stages if settings['out_indices'] == DENSE else stages[-1:]
             model: Any = MODELS.build({**config, 'out_indices': stages})
@@ -143,7 +152,7 @@ class Case:
         network: Callable[..., Any] = model
         if self.launch == 'graph':
             with arithmetic(self.precision, self.device), without_autocast_cache():
-                network = torch.cuda.make_graphed_callables(model, (images, ))
+                network = torch.cuda.make_graphed_callables(model, (images,))
 
         def run() -> None:
             with torch.set_grad_enabled(self.mode == 'train'), arithmetic(self.precision, self.device):
@@ -152,4 +161,5 @@ class Case:
                 # Gradients of ones: no loss to compute, nor to compute with.
                 torch.autograd.backward(list(outputs), [torch.ones_like(o) for o in outputs])
                 model.zero_grad(set_to_none=True)
+
         return run

@@ -1,7 +1,9 @@
-"""Whether the networks compute on a device what they should. Each check returns its figure, or raises AssertionError with it.
+"""Whether the networks compute on a device what they should. Each check returns its figure, or raises AssertionError
+with it.
 
 Shapes: images B×3×H×W.
 """
+
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
@@ -19,15 +21,22 @@ from .recordings import deviation, recorded_images, recorded_model, recording, r
 # cuBLAS reads it when it is first used in a process, and `torch.use_deterministic_algorithms` asks for it.
 DETERMINISTIC = {'CUBLAS_WORKSPACE_CONFIG': ':4096:8'}
 # Where the operators choose a center.
-CHOICES = (('fec_mm.ops.clustering', 'assign'), ('fec_mm.ops.clustering', 'first_largest'),
-           ('fec_mm.ops.dispatch', 'assign'), ('fec_mm.ops.dispatch', '_best_neighbour'))
+CHOICES = (
+    ('fec_mm.ops.clustering', 'assign'),
+    ('fec_mm.ops.clustering', 'first_largest'),
+    ('fec_mm.ops.dispatch', 'assign'),
+    ('fec_mm.ops.dispatch', '_best_neighbour'),
+)
 # Relative: recorded numbers in float64; against the CPU in float32, output and gradients; autocast against float32.
 PARITY, OUTPUT, GRADIENT, HALF = 1e-6, 1e-4, 1e-3, 0.05
 
 
 def loss_of(outputs: Sequence[Tensor]) -> Tensor:
     """The sum of the outputs' mean squares."""
-    losses = [output.float().square().mean() if output.dtype != torch.float64 else output.square().mean() for output in outputs]
+    losses = [
+        output.float().square().mean() if output.dtype != torch.float64 else output.square().mean()
+        for output in outputs
+    ]
     return torch.stack(losses).sum()
 
 
@@ -40,10 +49,13 @@ def gradients(model: nn.Module, images: Tensor) -> tuple[list[Tensor], list[Tens
 
 
 def relative(a: Sequence[Tensor], b: Sequence[Tensor]) -> float:
-    """The largest ‖a − b‖ / ‖b‖; a b of less than a thousandth of the largest counts as that much, as cancelled gradients do."""
+    """The largest ‖a − b‖ / ‖b‖; a b of less than a thousandth of the largest counts as that much, as cancelled
+    gradients do."""
     assert len(a) == len(b), f'{len(a)} tensors instead of {len(b)}'
     norms = [y.double().norm().item() for y in b]
-    return max((x.double() - y.double()).norm().item() / max(norm, 1e-3 * max(norms)) for x, y, norm in zip(a, b, norms))
+    return max(
+        (x.double() - y.double()).norm().item() / max(norm, 1e-3 * max(norms)) for x, y, norm in zip(a, b, norms)
+    )
 
 
 def at_most(figure: float, limit: float, what: str) -> float:
@@ -62,16 +74,22 @@ def parity(name: str, device: str, implementation: str = 'fast') -> dict[str, fl
     recorded, model = recording(name), recorded_model(name).to(device)
     use(implementation, model)
     outputs, _ = gradients(model, recorded_images(name).to(device))
-    assert len(outputs) == len(recorded['outputs']), f"{len(outputs)} outputs, {len(recorded['outputs'])} in the recording"
+    assert len(outputs) == len(recorded['outputs']), (
+        f'{len(outputs)} outputs, {len(recorded["outputs"])} in the recording'
+    )
     off = max(deviation(output, expected) for output, expected in zip(outputs, recorded['outputs']))
-    parameters, worst = released_parameters(model), 0.
+    parameters, worst = released_parameters(model), 0.0
     for key, norm in recorded['grad_l2'].items():
         grad = parameters[key].grad
-        assert (grad is None) == (norm is None), f'{key} has {"no" if grad is None else "a"} gradient, unlike in the recording'
+        assert (grad is None) == (norm is None), (
+            f'{key} has {"no" if grad is None else "a"} gradient, unlike in the recording'
+        )
         if grad is not None:
             worst = max(worst, abs(grad.norm().item() - norm) / norm)
-    return {'outputs': at_most(off, PARITY, 'the largest deviation of an output'),
-            'gradients': at_most(worst, PARITY, 'the largest deviation of a gradient')}
+    return {
+        'outputs': at_most(off, PARITY, 'the largest deviation of an output'),
+        'gradients': at_most(worst, PARITY, 'the largest deviation of a gradient'),
+    }
 
 
 @contextmanager
@@ -90,7 +108,8 @@ def _watched(wrap: Callable[[Callable[..., Tensor]], Callable[..., Tensor]]) -> 
 def against_cpu(model: nn.Module, images: Tensor, device: str) -> dict[str, float]:
     """Outputs and gradients in float32, on the device with the assignments that the CPU chose.
 
-    Rounding may choose another center where two are nearly alike, and from there on everything differs. So the device takes the
+    Rounding may choose another center where two are nearly alike, and from there on everything differs. So the device
+    takes the
     CPU's choices, and its own are only counted, layer by layer on equal inputs.
     """
     chosen: list[Tensor] = []
@@ -101,6 +120,7 @@ def against_cpu(model: nn.Module, images: Tensor, device: str) -> dict[str, floa
             index = choose(*args)
             chosen.append(index.clone())
             return index
+
         return run
 
     def replay(choose: Callable[..., Tensor]) -> Callable[..., Tensor]:
@@ -109,6 +129,7 @@ def against_cpu(model: nn.Module, images: Tensor, device: str) -> dict[str, floa
             counts['own'] += int((own != index).sum())
             counts['all'] += index.numel()
             return index
+
         return run
 
     model = model.cpu()
@@ -122,9 +143,13 @@ def against_cpu(model: nn.Module, images: Tensor, device: str) -> dict[str, floa
             outputs, grads = gradients(model, images.to(device))
     finally:
         torch.backends.cudnn.allow_tf32 = convolutions
-    return {'output': at_most(relative([o.cpu() for o in outputs], expected[0]), OUTPUT, 'the difference of the outputs'),
-            'gradient': at_most(relative([g.cpu() for g in grads], expected[1]), GRADIENT, 'the difference of the gradients'),
-            'other assignments': counts['own'] / counts['all']}
+    return {
+        'output': at_most(relative([o.cpu() for o in outputs], expected[0]), OUTPUT, 'the difference of the outputs'),
+        'gradient': at_most(
+            relative([g.cpu() for g in grads], expected[1]), GRADIENT, 'the difference of the gradients'
+        ),
+        'other assignments': counts['own'] / counts['all'],
+    }
 
 
 @contextmanager
@@ -175,15 +200,19 @@ def half_precision(model: nn.Module, images: Tensor, precision: str, limit: floa
         outputs = model(images)
     loss_of(outputs).backward()
     assert all(torch.isfinite(o).all() for o in outputs), 'an output is not finite'
-    assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None), 'a gradient is not finite'
-    return {'first output': at_most(relative(outputs[:1], exact[:1]), limit, 'the difference of the first output'),
-            'last output': relative(outputs[-1:], exact[-1:])}
+    assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None), (
+        'a gradient is not finite'
+    )
+    return {
+        'first output': at_most(relative(outputs[:1], exact[:1]), limit, 'the difference of the first output'),
+        'last output': relative(outputs[-1:], exact[-1:]),
+    }
 
 
 def trains_with_a_scaler(model: nn.Module, images: Tensor, precision: str, steps: int = 5) -> dict[str, float]:
     """SGD on one batch under autocast with a gradient scaler: the loss falls."""
     device = str(images.device)
-    scaler = torch.amp.GradScaler(device.split(':')[0], init_scale=2.**10, enabled=precision == 'float16')
+    scaler = torch.amp.GradScaler(device.split(':')[0], init_scale=2.0**10, enabled=precision == 'float16')
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
     losses = []
     for _ in range(steps):
@@ -199,14 +228,21 @@ def trains_with_a_scaler(model: nn.Module, images: Tensor, precision: str, steps
     return {'first loss': losses[0], 'last loss': losses[-1]}
 
 
-def compiles(model: nn.Module, sizes: Sequence[tuple[int, int]], graphs: int, device: str, backend: str = 'inductor',
-             channels: int = 3) -> dict[str, float]:
-    """`torch.compile` with `fullgraph` in float64 equals the model run as it is, at all sizes, with so many graphs at most."""
+def compiles(
+    model: nn.Module,
+    sizes: Sequence[tuple[int, int]],
+    graphs: int,
+    device: str,
+    backend: str = 'inductor',
+    channels: int = 3,
+) -> dict[str, float]:
+    """`torch.compile` with `fullgraph` in float64 equals the model run as it is, at all sizes, with so many graphs at
+    most."""
     torch._dynamo.reset()
     torch._dynamo.utils.counters.clear()
     model = model.double().to(device)
     compiled = torch.compile(model, fullgraph=True, backend=backend)
-    off = 0.
+    off = 0.0
     for size in sizes:
         images = torch.randn(2, channels, *size, dtype=torch.float64, device=device)
         got, expected = (_passed(run, model, images) for run in (compiled, model))

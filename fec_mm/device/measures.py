@@ -1,4 +1,5 @@
 """The parts of the report: functions of plain arguments that return rows."""
+
 from __future__ import annotations
 
 import gc
@@ -51,7 +52,8 @@ def network(name: str, device: str) -> tuple[nn.Module, Tensor]:
 
 @contextmanager
 def _installed() -> Iterator[None]:
-    """Leaves a part out that asks for a package which is not there: mmpretrain for peers, mmdet or mmseg for ClusterFPN."""
+    """Leaves a part out that asks for a package which is not there: mmpretrain for peers, mmdet or mmseg for
+    ClusterFPN."""
     try:
         yield
     except ImportError as error:
@@ -68,8 +70,9 @@ def check_parity(name: str, device: str) -> list[Row]:
 
 
 def check_against_cpu(name: str, device: str) -> list[Row]:
-    return _verdict('equals the CPU under its assignments, float32', name,
-                    checks.against_cpu(*network(name, 'cpu'), device))
+    return _verdict(
+        'equals the CPU under its assignments, float32', name, checks.against_cpu(*network(name, 'cpu'), device)
+    )
 
 
 def check_ahead(name: str, device: str, precision: str) -> list[Row]:
@@ -84,13 +87,15 @@ def check_deterministic(name: str, device: str) -> list[Row]:
 
 def check_half(name: str, device: str, precision: str) -> list[Row]:
     limit = NECKS if name.startswith('necks') else checks.HALF
-    return _verdict(f'finite and near float32, {precision}', name,
-                    checks.half_precision(*network(name, device), precision, limit))
+    return _verdict(
+        f'finite and near float32, {precision}', name, checks.half_precision(*network(name, device), precision, limit)
+    )
 
 
 def check_scaler(name: str, device: str, precision: str) -> list[Row]:
-    return _verdict(f'trains with a scaler, {precision}', name,
-                    checks.trains_with_a_scaler(*network(name, device), precision))
+    return _verdict(
+        f'trains with a scaler, {precision}', name, checks.trains_with_a_scaler(*network(name, device), precision)
+    )
 
 
 def check_compiled(training: bool, sizes: Sequence[Size], device: str) -> list[Row]:
@@ -98,7 +103,7 @@ def check_compiled(training: bool, sizes: Sequence[Size], device: str) -> list[R
     model = tiny_fec().train(training)
     telling_weights(model)
     figures = checks.compiles(model, sizes, len(sizes) if training else min(3, len(sizes)), device)
-    what = f"compiled, {'train' if training else 'eval'}, {'one size' if len(sizes) == 1 else f'{len(sizes)} sizes'}"
+    what = f'compiled, {"train" if training else "eval"}, {"one size" if len(sizes) == 1 else f"{len(sizes)} sizes"}'
     return _verdict(what, 'two blocks of FEC, float64', figures)
 
 
@@ -122,9 +127,9 @@ def time_case(case: Case, repeats: int, reference: bool = False) -> list[Row]:
 
 def _timed(case: Case, repeats: int, reference: bool) -> Row:
     row = case.row()
-    runs = _runs(case, ('fast', ))
+    runs = _runs(case, ('fast',))
     if reference:
-        runs += _runs(replace(case, launch='eager'), ('reference', ))
+        runs += _runs(replace(case, launch='eager'), ('reference',))
     if case.launch in ('compiled', 'blocks'):
         start = time.perf_counter()
         runs[0]()
@@ -142,12 +147,13 @@ def _timed(case: Case, repeats: int, reference: bool) -> Row:
 
 def profile_case(case: Case, implementation: str = 'fast') -> list[Row]:
     """One row: launches and times of a pass, with the kernels and operators that take most."""
-    found = profile_pass(_runs(case, (implementation, ))[0], case.device)
+    found = profile_pass(_runs(case, (implementation,))[0], case.device)
     return [{**case.row(), 'implementation': implementation, **vars(found)}]
 
 
 def weigh_neck(size: Size, batch: int, device: str) -> list[Row]:
-    """ClusterFPN on FEC-S's maps, forward and backward: memory and time, and under deterministic algorithms, for which PyTorch
+    """ClusterFPN on FEC-S's maps, forward and backward: memory and time, and under deterministic algorithms, for which
+    PyTorch
     has another kernel behind `gather`'s backward pass."""
     channels = [32, 64, 196, 320]
     rows: list[Row] = []
@@ -155,8 +161,10 @@ def weigh_neck(size: Size, batch: int, device: str) -> list[Row]:
         torch.manual_seed(0)
         with _installed():
             neck = ClusterFPN(channels, 256, 5, add_extra_convs='on_output', candidates=candidates).to(device)
-        maps = [torch.randn(batch, C, *(-(-side // 2**(i + 2)) for side in size), device=device, requires_grad=True)
-                for i, C in enumerate(channels)]
+        maps = [
+            torch.randn(batch, C, *(-(-side // 2 ** (i + 2)) for side in size), device=device, requires_grad=True)
+            for i, C in enumerate(channels)
+        ]
 
         def run(neck: nn.Module = neck, maps: list[Tensor] = maps) -> None:
             outputs = neck(maps)
@@ -166,9 +174,14 @@ def weigh_neck(size: Size, batch: int, device: str) -> list[Row]:
         for deterministic in (False, True):
             torch.use_deterministic_algorithms(deterministic)
             try:
-                (elapsed, ) = in_turn([run], device, 3, warm_up=2)
-                row: Row = dict(neck='ClusterFPN' if candidates else 'FPN', deterministic=str(deterministic), batch=batch,
-                                size='x'.join(map(str, size)), ms=elapsed * 1000)
+                (elapsed,) = in_turn([run], device, 3, warm_up=2)
+                row: Row = dict(
+                    neck='ClusterFPN' if candidates else 'FPN',
+                    deterministic=str(deterministic),
+                    batch=batch,
+                    size='x'.join(map(str, size)),
+                    ms=elapsed * 1000,
+                )
                 if device != 'cpu':
                     row['mib'] = peak_growth(run, device)
                 rows.append(row)

@@ -2,6 +2,7 @@
 
 Shapes: images B×3×H×W.
 """
+
 from __future__ import annotations
 
 from typing import Any
@@ -15,8 +16,15 @@ DENSE = (0, 1, 2, 3)
 SEGMENTATION: dict[str, Any] = dict(centers_per_side=(10, 10, 5, 5))
 DETECTION: dict[str, Any] = dict(centers_per_side=(7, 7, 7, 7), regions_per_side=(2, 2, 1, 1))
 # Two stages, and both forms of membership: to be compiled in reasonable time.
-TINY: dict[str, Any] = dict(depths=(1, 1), embed_dims=(8, 12), num_heads=(2, 2), head_dims=(4, 4), mlp_ratios=(2, 2),
-                            centers_per_side=(9, 3), regions_per_side=(1, 1))
+TINY: dict[str, Any] = dict(
+    depths=(1, 1),
+    embed_dims=(8, 12),
+    num_heads=(2, 2),
+    head_dims=(4, 4),
+    mlp_ratios=(2, 2),
+    centers_per_side=(9, 3),
+    regions_per_side=(1, 1),
+)
 
 
 def tiny_fec() -> FEC:
@@ -24,7 +32,8 @@ def tiny_fec() -> FEC:
 
 
 class Classifier(nn.Module):
-    """Backbone, mean over positions, linear layer: what mmpretrain builds of the config. B×3×H×W → a tuple with B×1000."""
+    """Backbone, mean over positions, linear layer: what mmpretrain builds of the config. B×3×H×W → a tuple with
+    B×1000."""
 
     def __init__(self, backbone: nn.Module, channels: int) -> None:
         super().__init__()
@@ -32,7 +41,7 @@ class Classifier(nn.Module):
         self.head = nn.ModuleDict({'fc': nn.Linear(channels, 1000)})
 
     def forward(self, x: Tensor) -> tuple[Tensor]:
-        return (self.head['fc'](self.backbone(x)[-1].mean((2, 3))), )
+        return (self.head['fc'](self.backbone(x)[-1].mean((2, 3))),)
 
 
 class Necks(nn.Module):

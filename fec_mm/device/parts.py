@@ -1,4 +1,6 @@
-"""Runs the parts of a report in a process of their own, each within its time, so that one that fails or hangs ends alone."""
+"""Runs the parts of a report in a process of their own, each within its time, so that one that fails or hangs ends
+alone."""
+
 from __future__ import annotations
 
 import multiprocessing
@@ -49,7 +51,7 @@ class Outcome:
     rows: Sequence[Row] = field(default_factory=list)
     left_out: str | None = None
     error: str | None = None
-    seconds: float = 0.
+    seconds: float = 0.0
 
 
 class LeftOut(Exception):
@@ -75,7 +77,9 @@ def run_parts(parts: Iterable[Part], minutes: float, environment: Mapping[str, s
             start = time.monotonic()
             patience = START + PATIENCE * part.seconds
             outcome = worker.run(part, min(left, patience))
-            if outcome is None or outcome.error is not None:  # after an error on the device a process may be good for nothing
+            if (
+                outcome is None or outcome.error is not None
+            ):  # after an error on the device a process may be good for nothing
                 worker.end()
                 worker = None
             took = time.monotonic() - start
@@ -137,7 +141,9 @@ def _attempt(part: Part) -> Outcome:
     except Exception as error:
         where = traceback.extract_tb(error.__traceback__)[-1]
         text = ' '.join(str(error).split())
-        return Outcome(part, error=f'{type(error).__name__}: {text[:500]} ({os.path.basename(where.filename)}:{where.lineno})')
+        return Outcome(
+            part, error=f'{type(error).__name__}: {text[:500]} ({os.path.basename(where.filename)}:{where.lineno})'
+        )
 
 
 def _tidy() -> None:
@@ -145,6 +151,7 @@ def _tidy() -> None:
     import gc
 
     import torch
+
     gc.collect()
     if torch.cuda.is_available() and torch.cuda.is_initialized():
         torch.cuda.empty_cache()

@@ -1,4 +1,5 @@
 """What one pass is made of: kernels launched, and the time of the device against that of the host."""
+
 from __future__ import annotations
 
 import statistics
@@ -17,12 +18,47 @@ from fec_mm.evaluation.cost import in_turn
 TOP = 10
 COPIES = ('Memcpy', 'Memset')
 # Operators that give a tensor another shape, or memory without numbers: on a GPU they launch nothing.
-IDLE = frozenset([
-    'alias', 'as_strided', 'detach', 'diagonal', 'empty', 'empty_like', 'empty_strided', 'expand', 'expand_as', 'flatten',
-    'lift_fresh', 'mT', 'narrow', 'new_empty', 'new_empty_strided', 'permute', 'reshape', 'resize_', 'resolve_conj',
-    'resolve_neg', 'result_type', 'select', 'set_', 'slice', 'split', 'split_with_sizes', 'squeeze', 't', 'transpose',
-    'unbind', 'unflatten', 'unfold', 'unsqueeze', 'view', 'view_as', '_reshape_alias', '_unsafe_view',
-])
+IDLE = frozenset(
+    [
+        'alias',
+        'as_strided',
+        'detach',
+        'diagonal',
+        'empty',
+        'empty_like',
+        'empty_strided',
+        'expand',
+        'expand_as',
+        'flatten',
+        'lift_fresh',
+        'mT',
+        'narrow',
+        'new_empty',
+        'new_empty_strided',
+        'permute',
+        'reshape',
+        'resize_',
+        'resolve_conj',
+        'resolve_neg',
+        'result_type',
+        'select',
+        'set_',
+        'slice',
+        'split',
+        'split_with_sizes',
+        'squeeze',
+        't',
+        'transpose',
+        'unbind',
+        'unflatten',
+        'unfold',
+        'unsqueeze',
+        'view',
+        'view_as',
+        '_reshape_alias',
+        '_unsafe_view',
+    ]
+)
 
 
 @dataclass(frozen=True)
@@ -50,7 +86,7 @@ class Profile:
 
 def profile_pass(run: Callable[[], object], device: str, repeats: int = 5) -> Profile:
     """Profile one call, after some that warm up."""
-    (wall, ) = in_turn([run], device, repeats, warm_up=3)
+    (wall,) = in_turn([run], device, repeats, warm_up=3)
     host = statistics.median(_host_seconds(run, device) for _ in range(repeats))
     on_gpu = device != 'cpu'
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_gpu else [])]
@@ -58,14 +94,26 @@ def profile_pass(run: Callable[[], object], device: str, repeats: int = 5) -> Pr
         run()
         _wait(device)
     events = list(profiler.events() or [])
-    done = [e for e in events if (e.device_type == DeviceType.CUDA and not e.is_user_annotation if on_gpu else _is_leaf(e))]
+    done = [
+        e for e in events if (e.device_type == DeviceType.CUDA and not e.is_user_annotation if on_gpu else _is_leaf(e))
+    ]
     copies = sum(e.name.startswith(COPIES) for e in done)
     times = [(e.name, e.time_range.elapsed_us() / 1000) for e in done]
     averages: Any = profiler.key_averages()
-    operators = [(a.key, a.count, (a.self_device_time_total if on_gpu else a.self_cpu_time_total) / 1000) for a in averages
-                 if _works(a.key)]
-    return Profile(kernels=len(done) - copies, copies=copies, device_ms=sum(ms for _, ms in times), host_ms=host * 1000,
-                   wall_ms=wall * 1000, top=_largest(times), operators=sorted(operators, key=lambda o: -o[2])[:2 * TOP])
+    operators = [
+        (a.key, a.count, (a.self_device_time_total if on_gpu else a.self_cpu_time_total) / 1000)
+        for a in averages
+        if _works(a.key)
+    ]
+    return Profile(
+        kernels=len(done) - copies,
+        copies=copies,
+        device_ms=sum(ms for _, ms in times),
+        host_ms=host * 1000,
+        wall_ms=wall * 1000,
+        top=_largest(times),
+        operators=sorted(operators, key=lambda o: -o[2])[: 2 * TOP],
+    )
 
 
 def _works(name: str) -> bool:

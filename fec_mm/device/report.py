@@ -1,4 +1,6 @@
-"""One report: whether the networks are right on a device, and how fast. The parts stand in the order of their importance."""
+"""One report: whether the networks are right on a device, and how fast. The parts stand in the order of their
+importance."""
+
 from __future__ import annotations
 
 import platform
@@ -21,20 +23,57 @@ from .tables import Row, table
 RIGHT, FAST, LAUNCHES, NECKS = 'Is it right?', 'How fast?', 'Launches', 'Necks'
 COLUMNS = {
     RIGHT: {'check': 'check', 'on': 'on', 'result': 'holds', 'figures': 'figures'},
-    FAST: {'task': 'task', 'arch': 'arch', 'mode': 'mode', 'precision': 'precision', 'launch': 'launch', 'batch': 'batch',
-           'size': 'size', 'ms': 'ms', 'reference_ms': 'reference ms', 'speedup': 'speed-up', 'images_per_s': 'images/s',
-           'mib': 'MiB', 'reference_mib': 'reference MiB', 'compile_s': 'compiling s'},
-    LAUNCHES: {'task': 'task', 'arch': 'arch', 'implementation': 'implementation', 'mode': 'mode', 'precision': 'precision',
-               'batch': 'batch', 'size': 'size', 'kernels': 'kernels', 'copies': 'copies', 'device_ms': 'device ms',
-               'host_ms': 'host ms', 'wall_ms': 'wall ms'},
-    NECKS: {'neck': 'neck', 'deterministic': 'deterministic', 'batch': 'batch', 'size': 'size', 'ms': 'ms', 'mib': 'MiB'},
+    FAST: {
+        'task': 'task',
+        'arch': 'arch',
+        'mode': 'mode',
+        'precision': 'precision',
+        'launch': 'launch',
+        'batch': 'batch',
+        'size': 'size',
+        'ms': 'ms',
+        'reference_ms': 'reference ms',
+        'speedup': 'speed-up',
+        'images_per_s': 'images/s',
+        'mib': 'MiB',
+        'reference_mib': 'reference MiB',
+        'compile_s': 'compiling s',
+    },
+    LAUNCHES: {
+        'task': 'task',
+        'arch': 'arch',
+        'implementation': 'implementation',
+        'mode': 'mode',
+        'precision': 'precision',
+        'batch': 'batch',
+        'size': 'size',
+        'kernels': 'kernels',
+        'copies': 'copies',
+        'device_ms': 'device ms',
+        'host_ms': 'host ms',
+        'wall_ms': 'wall ms',
+    },
+    NECKS: {
+        'neck': 'neck',
+        'deterministic': 'deterministic',
+        'batch': 'batch',
+        'size': 'size',
+        'ms': 'ms',
+        'mib': 'MiB',
+    },
 }
 # Of a GPU, and of a rehearsal on a CPU, whose figures mean nothing.
 CASES = {
-    'gpu': (Case('classification', 'small', (224, 224), 128, 'train'), Case('segmentation', 'small', (512, 512), 4, 'train'),
-            Case('detection', 'small', (800, 1344), 4, 'train')),
-    'cpu': (Case('classification', 'small', (64, 32), 2, 'train'), Case('segmentation', 'small', (64, 64), 1, 'train'),
-            Case('detection', 'small', (64, 96), 1, 'train')),
+    'gpu': (
+        Case('classification', 'small', (224, 224), 128, 'train'),
+        Case('segmentation', 'small', (512, 512), 4, 'train'),
+        Case('detection', 'small', (800, 1344), 4, 'train'),
+    ),
+    'cpu': (
+        Case('classification', 'small', (64, 32), 2, 'train'),
+        Case('segmentation', 'small', (64, 64), 1, 'train'),
+        Case('detection', 'small', (64, 96), 1, 'train'),
+    ),
 }
 REPEATS = {'gpu': 7, 'cpu': 1}
 
@@ -62,8 +101,11 @@ def plan(device: str) -> list[Part]:
     def both(case: Case, **changes: Any) -> list[Part]:
         return [speed(case, mode=mode, **changes) for mode in ('train', 'eval')]
 
-    graphs = [] if kind == 'cpu' else [speed(case, launch='graph', precision=p)
-                                       for case in (cls, det) for p in ('float32', 'float16')]
+    graphs = (
+        []
+        if kind == 'cpu'
+        else [speed(case, launch='graph', precision=p) for case in (cls, det) for p in ('float32', 'float16')]
+    )
     half = [(name, precision) for precision in ('float16', 'bfloat16') for name in CHECKED]
     parts = [
         *(check(f'parity of {name}', m.check_parity, 8, name=name) for name in MODELS),
@@ -71,21 +113,38 @@ def plan(device: str) -> list[Part]:
         *(check(f'synchronisation of {name}', m.check_ahead, name=name, precision='float32') for name in CHECKED),
         *(check(f'determinism of {name}', m.check_deterministic, name=name) for name in CHECKED),
         *(check(f'{precision} of {name}', m.check_half, name=name, precision=precision) for name, precision in half),
-        *(check(f'{precision} steps of {name}', m.check_scaler, name=name, precision=precision) for name, precision in half),
+        *(
+            check(f'{precision} steps of {name}', m.check_scaler, name=name, precision=precision)
+            for name, precision in half
+        ),
         check('synchronisation under autocast', m.check_ahead, name='FEC-S, detection', precision='float16'),
-        *both(cls), *both(det), *both(seg),
-        *both(cls, precision='float16'), *both(det, precision='float16'), *graphs,
+        *both(cls),
+        *both(det),
+        *both(seg),
+        *both(cls, precision='float16'),
+        *both(det, precision='float16'),
+        *graphs,
         *(speed(cls, arch=peer, reference=False, precision=p) for p in ('float32', 'float16') for peer in PEERS),
-        launches(cls), launches(det), launches(det, precision='float16'), launches(det, 'reference'),
+        launches(cls),
+        launches(det),
+        launches(det, precision='float16'),
+        launches(det, 'reference'),
         check('compiling, one size', m.check_compiled, 35, training=True, sizes=sizes[:1]),
-        speed(cls, batch=1, mode='eval'), speed(cls, batch=1, mode='eval', precision='float16'),
+        speed(cls, batch=1, mode='eval'),
+        speed(cls, batch=1, mode='eval', precision='float16'),
         *(speed(cls, arch=peer, batch=1, mode='eval', reference=False) for peer in PEERS),
         Part(NECKS, 'ClusterFPN', m.weigh_neck, dict(size=det.size, batch=1 if kind == 'cpu' else 2, device=device), 5),
         *(speed(det, arch=peer, reference=False, precision='float16') for peer in PEERS),
         *(launches(det, arch=peer, precision='float16') for peer in PEERS),
-        *both(cls, precision='bfloat16'), *both(cls, precision='tf32'), *both(seg, precision='float16'),
+        *both(cls, precision='bfloat16'),
+        *both(cls, precision='tf32'),
+        *both(seg, precision='float16'),
         *(part for arch in ('base', 'large') for case in (cls, det) for part in both(case, arch=arch)),
-        *(speed(cls, arch=peer, mode='eval', reference=False, precision=p) for p in ('float32', 'float16') for peer in PEERS),
+        *(
+            speed(cls, arch=peer, mode='eval', reference=False, precision=p)
+            for p in ('float32', 'float16')
+            for peer in PEERS
+        ),
         *(part for arch in ('base', 'large') for part in both(cls, arch=arch, precision='float16')),
         *(part for arch in ('base', 'large') for part in both(seg, arch=arch)),
         check('compiling, several sizes', m.check_compiled, 120, training=False, sizes=sizes),
@@ -99,19 +158,32 @@ def plan(device: str) -> list[Part]:
 
 def machine(device: str) -> Row:
     """What it ran on."""
-    row: Row = dict(device=device, torch=torch.__version__, cuda=torch.version.cuda, python=platform.python_version(),
-                    system=platform.platform(), threads=torch.get_num_threads(), commit=get_git_hash(digits=12))
+    row: Row = dict(
+        device=device,
+        torch=torch.__version__,
+        cuda=torch.version.cuda,
+        python=platform.python_version(),
+        system=platform.platform(),
+        threads=torch.get_num_threads(),
+        commit=get_git_hash(digits=12),
+    )
     if device != 'cpu':
         properties = torch.cuda.get_device_properties(device)
-        row.update(gpu=properties.name, memory_gib=round(properties.total_memory / 2**30, 1),
-                   capability=f'{properties.major}.{properties.minor}', driver=_driver())
+        row.update(
+            gpu=properties.name,
+            memory_gib=round(properties.total_memory / 2**30, 1),
+            capability=f'{properties.major}.{properties.minor}',
+            driver=_driver(),
+        )
     return row
 
 
 def _driver() -> str | None:
     if shutil.which('nvidia-smi') is None:
         return None
-    done = subprocess.run(['nvidia-smi', '--query-gpu=driver_version', '--format=csv,noheader'], capture_output=True, text=True)
+    done = subprocess.run(
+        ['nvidia-smi', '--query-gpu=driver_version', '--format=csv,noheader'], capture_output=True, text=True
+    )
     return done.stdout.split('\n')[0] or None
 
 
@@ -121,8 +193,11 @@ def markdown(about: Row, outcomes: Sequence[Outcome]) -> str:
     for section, columns in COLUMNS.items():
         rows = [row for outcome in outcomes if outcome.part.section == section for row in outcome.rows]
         if section == RIGHT:
-            rows += [dict(check=o.part.name, result='**no**', figures=o.error) for o in outcomes
-                     if o.error is not None and o.part.section == RIGHT]
+            rows += [
+                dict(check=o.part.name, result='**no**', figures=o.error)
+                for o in outcomes
+                if o.error is not None and o.part.section == RIGHT
+            ]
         if rows:
             lines += [f'## {section}', '', table(rows, columns), '']
         if section == LAUNCHES:
@@ -134,8 +209,12 @@ def markdown(about: Row, outcomes: Sequence[Outcome]) -> str:
 def _kernels(row: Row) -> Iterator[str]:
     what = ', '.join(str(row[key]) for key in ('task', 'arch', 'implementation', 'mode', 'precision'))
     tops = [dict(kernel=f'`{name[:100]}`', count=count, ms=ms) for name, count, ms in row['top']]
-    yield from (f'### The kernels that take most: {what}', '',
-                table(tops, {'kernel': 'kernel', 'count': 'launched', 'ms': 'ms'}), '')
+    yield from (
+        f'### The kernels that take most: {what}',
+        '',
+        table(tops, {'kernel': 'kernel', 'count': 'launched', 'ms': 'ms'}),
+        '',
+    )
 
 
 def _gaps(outcomes: Sequence[Outcome]) -> Iterator[str]:
@@ -151,6 +230,17 @@ def _gaps(outcomes: Sequence[Outcome]) -> Iterator[str]:
 
 def as_json(about: Row, outcomes: Sequence[Outcome]) -> Row:
     """The same for programs, with the seconds of each part."""
-    return dict(machine=about, parts=[
-        dict(section=o.part.section, name=o.part.name, rows=list(o.rows), left_out=o.left_out, error=o.error,
-             seconds=round(o.seconds, 2)) for o in outcomes])
+    return dict(
+        machine=about,
+        parts=[
+            dict(
+                section=o.part.section,
+                name=o.part.name,
+                rows=list(o.rows),
+                left_out=o.left_out,
+                error=o.error,
+                seconds=round(o.seconds, 2),
+            )
+            for o in outcomes
+        ],
+    )

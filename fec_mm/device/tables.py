@@ -1,4 +1,5 @@
 """Rows as Markdown."""
+
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -15,8 +16,12 @@ def table(rows: Sequence[Row], columns: Mapping[str, str]) -> str:
         columns: their titles by key, in order; those that no row has are left out.
     """
     keys = [key for key in columns if any(row.get(key) is not None for row in rows)]
-    lines = [[columns[key] for key in keys], ['---'] * len(keys), *([_cell(row.get(key)) for key in keys] for row in rows)]
-    return '\n'.join(f"| {' | '.join(line)} |" for line in lines)
+    lines = [
+        [columns[key] for key in keys],
+        ['---'] * len(keys),
+        *([_cell(row.get(key)) for key in keys] for row in rows),
+    ]
+    return '\n'.join(f'| {" | ".join(line)} |' for line in lines)
 
 
 def _cell(value: Any) -> str:

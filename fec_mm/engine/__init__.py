@@ -1,4 +1,5 @@
 """Hooks and schedulers of the runner."""
+
 from .channels_last_hook import ChannelsLastHook
 from .check_data_hook import CheckDataHook
 from .cluster_probe_hook import ClusterProbeHook
@@ -12,6 +13,15 @@ from .strict_load_hook import StrictLoadHook
 from .warmup_cosine_lr import WarmupCosineLR
 
 __all__ = [
-    'ChannelsLastHook', 'CheckDataHook', 'ClusterProbeHook', 'DivergenceHook', 'EpochLengthHook', 'ExactResumeHook',
-    'ProcessWatchHook', 'SafeCheckpointHook', 'ShownViewHook', 'StrictLoadHook', 'WarmupCosineLR'
+    'ChannelsLastHook',
+    'CheckDataHook',
+    'ClusterProbeHook',
+    'DivergenceHook',
+    'EpochLengthHook',
+    'ExactResumeHook',
+    'ProcessWatchHook',
+    'SafeCheckpointHook',
+    'ShownViewHook',
+    'StrictLoadHook',
+    'WarmupCosineLR',
 ]

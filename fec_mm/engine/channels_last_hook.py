@@ -1,4 +1,5 @@
 """Convolutions in the memory format in which CPUs compute them."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -15,9 +16,9 @@ from fec_mm.registry import HOOKS
 class ChannelsLastHook(Hook):
     """Lay the weights of 2-D convolutions out channels last, in training and evaluation.
 
-    Their inputs and outputs follow, and are not reordered at every convolution any more: FEC's maps are channels last inside.
-    Values change by rounding only, and checkpoints fit models without it. The operators of mmcv read their inputs as if they
-    were channels first; they get them that way.
+    Their inputs and outputs follow, and are not reordered at every convolution any more: FEC's maps are channels last
+    inside. Values change by rounding only, and checkpoints fit models without it. The operators of mmcv read their
+    inputs as if they were channels first; they get them that way.
 
     Usage: `default_hooks = dict(channels_last=dict(type='fec_mm.ChannelsLastHook'))`.
     """
@@ -29,7 +30,10 @@ class ChannelsLastHook(Hook):
             if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
                 changed |= not module.weight.is_contiguous(memory_format=channels_last)
                 module.weight.data = module.weight.data.contiguous(memory_format=channels_last)
-            elif type(module).__module__.startswith('mmcv.ops.') and _channels_first not in module._forward_pre_hooks.values():
+            elif (
+                type(module).__module__.startswith('mmcv.ops.')
+                and _channels_first not in module._forward_pre_hooks.values()
+            ):
                 module.register_forward_pre_hook(_channels_first)
         if changed and isinstance(runner.model, DistributedDataParallel):
             # It has laid out gradients like the weights it was made with, and would permute those of its first pass.

@@ -1,4 +1,5 @@
 """A data set without anything to learn or to measure is an error, and so is a sample that contradicts itself."""
+
 from __future__ import annotations
 
 from collections.abc import Iterable
@@ -35,9 +36,9 @@ from .evaluator_checks import check_evaluator, check_ignored, check_topk
 class CheckDataHook(Hook):
     """Refuse data that cannot be learnt or measured, before the first step: without samples, or without one object.
 
-    And data whose classes are not those of the model, the validation or the checkpoint (`class_checks`), or whose metrics have a
-    file of other images (`evaluator_checks`). What may be meant is warned of. Also shows the labels of label maps, and has
-    samples checked while they are loaded (`fec_mm.datasets.sample_checks`).
+    And data whose classes are not those of the model, the validation or the checkpoint (`class_checks`), or whose
+    metrics have a file of other images (`evaluator_checks`). What may be meant is warned of. Also shows the labels of
+    label maps, and has samples checked while they are loaded (`fec_mm.datasets.sample_checks`).
     """
 
     def __init__(self) -> None:
@@ -100,16 +101,20 @@ def _validation(runner: Runner) -> Any:
 def _check(dataset: Any, model: nn.Module) -> None:
     for leaf in leaves(dataset):
         if len(leaf) == 0:
-            raise UserError(f'{where(leaf)} gives no sample: '
-                            'check the annotations, metainfo.classes, the image folder and filter_cfg')
+            raise UserError(
+                f'{where(leaf)} gives no sample: '
+                'check the annotations, metainfo.classes, the image folder and filter_cfg'
+            )
         check_samples(leaf, _ignored(model))
         name_samples(leaf)
         check_reduced_zero(leaf)
         if not hasattr(leaf, 'get_data_info') or 'instances' not in leaf.get_data_info(0):
             continue
         if not any(leaf.get_data_info(i)['instances'] for i in range(len(leaf))):
-            raise UserError(f'{where(leaf)} lists {len(leaf)} images and no object of the classes: '
-                            'check the annotations and metainfo.classes')
+            raise UserError(
+                f'{where(leaf)} lists {len(leaf)} images and no object of the classes: '
+                'check the annotations and metainfo.classes'
+            )
 
 
 def _check_objects(dataset: Any) -> None:
@@ -118,11 +123,19 @@ def _check_objects(dataset: Any) -> None:
     Raises:
         UserError: no data set that is trained on has any other.
     """
-    found = [leaf for leaf in leaves(dataset) if hasattr(leaf, 'get_data_info') and 'instances' in leaf.get_data_info(0)]
-    if found and all(instance.get('ignore_flag') for leaf in found for i in range(len(leaf))
-                     for instance in leaf.get_data_info(i)['instances']):
-        raise UserError(f'{where(found[0])} lists only objects that training ignores (iscrowd, difficult): '
-                        'annotate single objects, or correct iscrowd')
+    found = [
+        leaf for leaf in leaves(dataset) if hasattr(leaf, 'get_data_info') and 'instances' in leaf.get_data_info(0)
+    ]
+    if found and all(
+        instance.get('ignore_flag')
+        for leaf in found
+        for i in range(len(leaf))
+        for instance in leaf.get_data_info(i)['instances']
+    ):
+        raise UserError(
+            f'{where(found[0])} lists only objects that training ignores (iscrowd, difficult): '
+            'annotate single objects, or correct iscrowd'
+        )
 
 
 def _ignored(model: nn.Module) -> set[int]:
@@ -132,7 +145,8 @@ def _ignored(model: nn.Module) -> set[int]:
 
 
 def _show(dataset: Any, model: nn.Module, part: str, metrics: Iterable[Any] = ()) -> None:
-    """Say of every data set which images it passes over, which classes occur nowhere and, for training, which labels it has."""
+    """Say of every data set which images it passes over, which classes occur nowhere and, for training, which labels it
+    has."""
     if not is_main_process():
         return
     for leaf in leaves(dataset):

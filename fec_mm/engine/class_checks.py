@@ -1,4 +1,6 @@
-"""The classes of the data, of the model's heads and of a checkpoint are compared before anything is trained or measured."""
+"""The classes of the data, of the model's heads and of a checkpoint are compared before anything is trained or
+measured."""
+
 from __future__ import annotations
 
 import logging
@@ -28,8 +30,11 @@ def warn(text: str) -> None:
 def heads(model: nn.Module) -> Iterator[tuple[str, Any]]:
     """Heads with an output for each class, by name."""
     for name, module in model.named_modules():
-        if HEADS.search(name) and isinstance(getattr(module, 'num_classes', None), int) and not getattr(
-                module, 'class_agnostic', False):
+        if (
+            HEADS.search(name)
+            and isinstance(getattr(module, 'num_classes', None), int)
+            and not getattr(module, 'class_agnostic', False)
+        ):
             yield name, module
 
 
@@ -39,9 +44,11 @@ def reads_names(model: nn.Module) -> bool:
 
 
 def labels_are_classes(model: nn.Module, metrics: Iterable[Any]) -> bool:
-    """Whether a prediction is right where its number is that of the class: not of words, not where images are compared."""
+    """Whether a prediction is right where its number is that of the class: not of words, not where images are
+    compared."""
     return not reads_names(model) and any(
-        hasattr(metric, 'cat_ids') or type(metric).__name__ in COUNT_CLASSES for metric in metrics)
+        hasattr(metric, 'cat_ids') or type(metric).__name__ in COUNT_CLASSES for metric in metrics
+    )
 
 
 def check_heads(dataset: Any, model: nn.Module) -> None:
@@ -57,8 +64,10 @@ def check_heads(dataset: Any, model: nn.Module) -> None:
         return
     for name, head in heads(model):
         if head.num_classes < len(classes):
-            raise UserError(f'{where(next(leaves(dataset)))} has {len(classes)} classes and {name} ({type(head).__name__}) has '
-                            f'num_classes={head.num_classes}: correct num_classes or metainfo.classes')
+            raise UserError(
+                f'{where(next(leaves(dataset)))} has {len(classes)} classes and {name} ({type(head).__name__}) has '
+                f'num_classes={head.num_classes}: correct num_classes or metainfo.classes'
+            )
 
 
 def check_spare_outputs(dataset: Any, model: nn.Module, metrics: Iterable[Any] = ()) -> None:
@@ -67,8 +76,8 @@ def check_spare_outputs(dataset: Any, model: nn.Module, metrics: Iterable[Any] =
     Args:
         dataset: to be trained on.
         model: with its heads.
-        metrics: what the training measures. COCO's look up the category of every predicted label, and fail at one beyond the
-            classes (mmdet/evaluation/metrics/coco_metric.py, `results2json`); others pass over it.
+        metrics: what the training measures. COCO's look up the category of every predicted label, and fail at one
+            beyond the classes (mmdet/evaluation/metrics/coco_metric.py, `results2json`); others pass over it.
 
     Raises:
         UserError: the training would end so at its first validation. What goes on is warned of.
@@ -78,9 +87,11 @@ def check_spare_outputs(dataset: Any, model: nn.Module, metrics: Iterable[Any] =
         return
     for name, head in heads(model):
         if head.num_classes > len(classes):
-            line = (f'{where(next(leaves(dataset)))} has {len(classes)} classes ({_some(classes)}) and {name} '
-                    f'({type(head).__name__}) has num_classes={head.num_classes}: set num_classes={len(classes)}, '
-                    'or correct metainfo.classes')
+            line = (
+                f'{where(next(leaves(dataset)))} has {len(classes)} classes ({_some(classes)}) and {name} '
+                f'({type(head).__name__}) has num_classes={head.num_classes}: set num_classes={len(classes)}, '
+                'or correct metainfo.classes'
+            )
             if any(hasattr(metric, 'cat_ids') for metric in metrics):
                 raise UserError(line)
             warn(line)
@@ -89,7 +100,8 @@ def check_spare_outputs(dataset: Any, model: nn.Module, metrics: Iterable[Any] =
 def check_one_hot(dataset: Any, model: nn.Module) -> None:
     """Make sure that a classifier's labels are made as long as its head's outputs.
 
-    Mixup and CutMix need them one-hot (mmpretrain/models/utils/data_preprocessor.py); a data set may have scores instead.
+    Mixup and CutMix need them one-hot (mmpretrain/models/utils/data_preprocessor.py); a data set may have scores
+    instead.
 
     Raises:
         UserError: with both lengths.
@@ -102,8 +114,10 @@ def check_one_hot(dataset: Any, model: nn.Module) -> None:
         return
     for name, head in heads(model):
         if head.num_classes != count:
-            raise UserError(f'{name} ({type(head).__name__}) has num_classes={head.num_classes} and data_preprocessor has '
-                            f'num_classes={count}: set both to the number of classes')
+            raise UserError(
+                f'{name} ({type(head).__name__}) has num_classes={head.num_classes} and data_preprocessor has '
+                f'num_classes={count}: set both to the number of classes'
+            )
 
 
 def check_validation_names(trained: Any, measured: Any, strict: bool) -> None:
@@ -117,7 +131,9 @@ def check_validation_names(trained: Any, measured: Any, strict: bool) -> None:
     Raises:
         UserError: names decide the numbers of both, and one class has two. Other differences are warned of.
     """
-    line = difference(class_names(measured), class_names(trained), _dataset(measured, 'val'), _dataset(trained, 'train'))
+    line = difference(
+        class_names(measured), class_names(trained), _dataset(measured, 'val'), _dataset(trained, 'train')
+    )
     if line is None:
         return
     text = f'{line.text}: give both the same classes in the same order'
@@ -141,8 +157,11 @@ def check_checkpoint_names(known: Sequence[str], dataset: Any, part: str, strict
     line = difference(class_names(dataset), known, _dataset(dataset, part), 'the checkpoint')
     if line is None:
         return
-    text = f'{line.text}: ' + ('its head begins with the weights of other classes' if part == 'train' else
-                               'give the data set the classes of the checkpoint in their order')
+    text = f'{line.text}: ' + (
+        'its head begins with the weights of other classes'
+        if part == 'train'
+        else 'give the data set the classes of the checkpoint in their order'
+    )
     if strict and line.contradicts and is_numbered_by_name(dataset):
         raise UserError(text)
     warn(text)
@@ -151,7 +170,9 @@ def check_checkpoint_names(known: Sequence[str], dataset: Any, part: str, strict
 def checkpoint_classes(checkpoint: dict[str, Any]) -> tuple[str, ...]:
     """The classes that a checkpoint was trained with, as far as it says so."""
     meta = checkpoint.get('meta') or {}
-    names = (meta.get('dataset_meta') or {}).get('classes') or meta.get('CLASSES') or ()  # CLASSES: mmdet and mmseg below 3 and 1
+    names = (
+        (meta.get('dataset_meta') or {}).get('classes') or meta.get('CLASSES') or ()
+    )  # CLASSES: mmdet and mmseg below 3 and 1
     return () if isinstance(names, str) else tuple(map(str, names))
 
 

@@ -1,4 +1,5 @@
 """Features of layers for ClusterProbeMetric."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence

@@ -1,4 +1,5 @@
 """A training whose numbers are no longer finite is stopped before its checkpoints are lost to them."""
+
 from __future__ import annotations
 
 import math
@@ -14,7 +15,7 @@ from mmengine.runner import Runner, find_latest_checkpoint
 from fec_mm.errors import UserError
 from fec_mm.registry import HOOKS
 
-SMALLEST_SCALE = 2. ** -24  # of a loss; the scaler starts at 2¹⁶ and halves it when it skips a step
+SMALLEST_SCALE = 2.0**-24  # of a loss; the scaler starts at 2¹⁶ and halves it when it skips a step
 MOST_SKIPPED = 40  # in a row, after which it is there
 
 
@@ -22,18 +23,20 @@ MOST_SKIPPED = 40  # in a row, after which it is there
 class DivergenceHook(Hook):
     """Stop at the first loss that makes the weights NaN or infinite, and at the first weight that a gradient made so.
 
-    The loss is the one that is trained on, the sum that is called `loss`. When it is not finite the weights are looked at
-    at once. They are bad, unless mixed precision's scaler skipped the step, as it should, or the gradient was good: then a
-    warning says so, and training goes on, until the weights have not moved in `MOST_SKIPPED` such iterations in a row.
+    The loss is the one that is trained on, the sum that is called `loss`. When it is not finite the weights are looked
+    at at once. They are bad, unless mixed precision's scaler skipped the step, as it should, or the gradient was good:
+    then a warning says so, and training goes on, until the weights have not moved in `MOST_SKIPPED` such iterations in
+    a row.
 
-    A gradient is looked at through what it did, too; when the scaler skips all steps its scale shrinks, which is looked at
-    before each checkpoint. Clipping by norm spreads one bad gradient over all, so that norms are noted before it.
+    A gradient is looked at through what it did, too; when the scaler skips all steps its scale shrinks, which is looked
+    at before each checkpoint. Clipping by norm spreads one bad gradient over all, so that norms are noted before it.
 
     No device is waited for: mmengine reads every loss for its log (RuntimeInfoHook, which comes before), so that it is
-    there; and whether the weights are finite is computed on the device after each iteration, and read after the next one.
-    After a bad loss, and before a checkpoint is written, it is read at once. (mmdet's CheckInvalidLossHook looks every 50
-    iterations, after which a checkpoint may have been overwritten.)
+    there; and whether the weights are finite is computed on the device after each iteration, and read after the next
+    one. After a bad loss, and before a checkpoint is written, it is read at once. (mmdet's CheckInvalidLossHook looks
+    every 50 iterations, after which a checkpoint may have been overwritten.)
     """
+
     priority = 'HIGH'
 
     def before_train(self, runner: Runner) -> None:
@@ -53,8 +56,9 @@ class DivergenceHook(Hook):
             if getattr(each, 'clip_grad_kwargs', None):
                 each.clip_func = self._noting_gradients(each.clip_func)
 
-    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None,
-                         outputs: dict[str, Any] | None = None) -> None:
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: dict[str, Any] | None = None
+    ) -> None:
         """Look at the weights of the iteration before, and at the losses of this one.
 
         Raises:
@@ -80,9 +84,13 @@ class DivergenceHook(Hook):
         self._skipped = self._skipped + 1 if self._norms_before is None or torch.equal(norms, self._norms_before) else 1
         self._norms_before = norms
         if self._skipped >= MOST_SKIPPED:
-            raise self._error(runner, f'{bad}, as in the {MOST_SKIPPED - 1} iterations before, and no weight moves any more')
+            raise self._error(
+                runner, f'{bad}, as in the {MOST_SKIPPED - 1} iterations before, and no weight moves any more'
+            )
         if self._skipped == 1:
-            runner.logger.warning(f'{bad} in iteration {self._iteration}: every weight is finite after it, training goes on')
+            runner.logger.warning(
+                f'{bad} in iteration {self._iteration}: every weight is finite after it, training goes on'
+            )
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Refuse to save bad weights, and those that no step reaches any more; raises as `after_train_iter`."""
@@ -90,8 +98,11 @@ class DivergenceHook(Hook):
         for wrapper in self._wrappers:
             scaler = getattr(wrapper, 'loss_scaler', None)
             if scaler is not None and scaler.get_scale() < SMALLEST_SCALE:
-                raise self._error(runner, 'gradients are not finite, however small the loss is scaled '
-                                  f'({scaler.get_scale():.0e}), and mixed precision skips every step')
+                raise self._error(
+                    runner,
+                    'gradients are not finite, however small the loss is scaled '
+                    f'({scaler.get_scale():.0e}), and mixed precision skips every step',
+                )
 
     def after_train(self, runner: Runner) -> None:
         """Look at the weights of the last iteration; raises as `after_train_iter`."""
@@ -103,7 +114,7 @@ class DivergenceHook(Hook):
         bad = [self._names[i] for i in (~torch.isfinite(self._norms)).nonzero().flatten().tolist()]
         self._norms = None
         if bad:
-            before = [name for name in self._names if not math.isfinite(self._gradients_before.get(name, 0.))]
+            before = [name for name in self._names if not math.isfinite(self._gradients_before.get(name, 0.0))]
             spread = ', and clipping others' if 0 < len(before) < len(bad) else ''
             bad = before or bad
             more = f' (and {len(bad) - 1} more)' if len(bad) > 1 else ''
@@ -125,7 +136,8 @@ class DivergenceHook(Hook):
         return UserError(
             f'training diverged at iteration {self._iteration}: {what}: '
             + (f'the last good checkpoint is {last}; start from it with load_from, ' if last else 'start again, ')
-            + 'a lower learning rate or clipped gradients (optim_wrapper.clip_grad)')
+            + 'a lower learning rate or clipped gradients (optim_wrapper.clip_grad)'
+        )
 
 
 def _bad_losses(outputs: dict[str, Any]) -> str:

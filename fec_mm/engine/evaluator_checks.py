@@ -1,4 +1,5 @@
 """What an evaluator expects of its annotation file, and what the loader yields, are compared before the loop."""
+
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
@@ -36,7 +37,7 @@ def check_evaluator(metrics: Iterable[Any], dataset: Any, part: str) -> None:
         coco = getattr(metric, '_coco_api', None)  # of mmdet's metrics with a file in COCO's format
         if hasattr(coco, 'imgs'):
             file = str(getattr(coco, 'path', 'another file'))
-            if not PROPOSALS.issuperset(getattr(metric, 'metrics', ('bbox', ))):
+            if not PROPOSALS.issuperset(getattr(metric, 'metrics', ('bbox',))):
                 _check_categories(coco, class_names(dataset), f'{name} reads {file}', part)
             if not getattr(metric, 'format_only', False):
                 _check_images(metric, coco, found[0], f'{name} reads {file}', part)
@@ -50,8 +51,13 @@ def check_evaluator(metrics: Iterable[Any], dataset: Any, part: str) -> None:
 
 
 def _passes_instances(leaf: Any) -> bool:
-    """Whether annotations reach a metric that has no file of its own, in the samples; also where that is not to be told."""
-    keys = [step.meta_keys for step in getattr(getattr(leaf, 'pipeline', None), 'transforms', ()) if hasattr(step, 'meta_keys')]
+    """Whether annotations reach a metric that has no file of its own, in the samples; also where that is not to be
+    told."""
+    keys = [
+        step.meta_keys
+        for step in getattr(getattr(leaf, 'pipeline', None), 'transforms', ())
+        if hasattr(step, 'meta_keys')
+    ]
     return not keys or 'instances' in keys[-1]
 
 
@@ -61,22 +67,27 @@ def check_ignored(metrics: Iterable[Any], survey: Survey, part: str) -> None:
         own = getattr(metric, 'ignore_index', None)
         for label in survey.ignored_labels:
             if isinstance(own, int) and label != own:
-                warn(f'{survey.name}: the label {label} is ignored in training, and {part}_evaluator ({type(metric).__name__}) '
-                     f'counts it as wrong: set ignore_index={label}')
+                warn(
+                    f'{survey.name}: the label {label} is ignored in training, and {part}_evaluator '
+                    f'({type(metric).__name__}) '
+                    f'counts it as wrong: set ignore_index={label}'
+                )
 
 
 def check_topk(metrics: Iterable[Any], model: nn.Module, part: str) -> None:
-    """Make sure that there are as many classes as are looked at (mmpretrain/evaluation/metrics/single_label.py, `Accuracy`).
+    """Make sure that there are as many classes as are looked at (mmpretrain/evaluation/metrics/single_label.py,
+    `Accuracy`).
 
     Raises:
         UserError: naming the metric.
     """
     for _, head in heads(model):
         for metric in metrics:
-            most = max(getattr(metric, 'topk', None) or (0, )) if type(metric).__name__ == 'Accuracy' else 0
+            most = max(getattr(metric, 'topk', None) or (0,)) if type(metric).__name__ == 'Accuracy' else 0
             if most > head.num_classes:
-                raise UserError(f'{part}_evaluator (Accuracy) measures the top {most} of {head.num_classes} classes: '
-                                'set topk=(1, )')
+                raise UserError(
+                    f'{part}_evaluator (Accuracy) measures the top {most} of {head.num_classes} classes: set topk=(1, )'
+                )
 
 
 def _cure(part: str) -> str:
@@ -108,18 +119,24 @@ def _check_images(metric: Any, coco: Any, leaf: Any, reads: str, part: str) -> N
         return
     for img_id, info in infos:
         if img_id not in coco.imgs:
-            raise UserError(f"{reads}, which has no image {img_id!r} ({info['img_path']}): {_cure(part)}")
+            raise UserError(f'{reads}, which has no image {img_id!r} ({info["img_path"]}): {_cure(part)}')
     if not same:
         other = [i for i, info in infos if not _has_name(coco, i, info) and not _has_a_box(coco, i, info)]
         if other:
-            line = (f"{reads}, whose image {other[0]!r} is {coco.imgs[other[0]]['file_name']}, and that of {part}_dataloader "
-                    f"{dict(infos)[other[0]]['img_path']}: {_cure(part)}")
+            line = (
+                f'{reads}, whose image {other[0]!r} is {coco.imgs[other[0]]["file_name"]}, and that of '
+                f'{part}_dataloader '
+                f'{dict(infos)[other[0]]["img_path"]}: {_cure(part)}'
+            )
             if len(other) == len(infos) and any(info['boxes'] for _, info in infos):
                 raise UserError(line)
             warn(line)
     if len(infos) < len(coco.imgs) and hasattr(metric, 'img_ids'):
-        warn(f'{reads}, which has {len(coco.imgs)} images, and {part}_dataloader yields {len(infos)}: objects in the others '
-             'count as not found')
+        warn(
+            f'{reads}, which has {len(coco.imgs)} images, and {part}_dataloader yields {len(infos)}: objects in the '
+            f'others '
+            'count as not found'
+        )
 
 
 def _infos(leaf: Any) -> Iterator[tuple[Any, dict[str, Any]]]:
@@ -129,7 +146,10 @@ def _infos(leaf: Any) -> Iterator[tuple[Any, dict[str, Any]]]:
         if 'img_id' not in info or 'img_path' not in info:
             return
         boxes = [instance['bbox'] for instance in info.get('instances') or () if len(instance.get('bbox', ())) == 4]
-        yield info['img_id'], {'img_path': info['img_path'], 'boxes': {_rounded(x, y, r - x, b - y) for x, y, r, b in boxes}}
+        yield (
+            info['img_id'],
+            {'img_path': info['img_path'], 'boxes': {_rounded(x, y, r - x, b - y) for x, y, r, b in boxes}},
+        )
 
 
 def _rounded(*box: float) -> tuple[float, ...]:
@@ -155,5 +175,7 @@ def _check_masks(metric: Any, coco: Any, classes: tuple[str, ...], name: str, fi
     for ann in coco.dataset.get('annotations', ()):
         fault = mask_fault(ann)
         if fault and coco.cats.get(ann['category_id'], {}).get('name') in classes:
-            raise UserError(f"{file}: annotation {id_of(ann)} {fault}, and {name} measures masks: give it one, "
-                            "leave it out, or set metric='bbox'")
+            raise UserError(
+                f'{file}: annotation {id_of(ann)} {fault}, and {name} measures masks: give it one, '
+                "leave it out, or set metric='bbox'"
+            )

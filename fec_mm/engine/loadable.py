@@ -1,4 +1,5 @@
 """What is written into a checkpoint is what torch's weights-only loader reads again: the rest is left out, and said."""
+
 from __future__ import annotations
 
 import copy
@@ -24,7 +25,8 @@ OUT = object()
 
 
 class LoadableWriter:
-    """Keeps out of a training's checkpoints what could not be read again: mmengine would save it, and refuse the file later."""
+    """Keeps out of a training's checkpoints what could not be read again: mmengine would save it, and refuse the file
+    later."""
 
     def __init__(self) -> None:
         self._told: set[str] = set()
@@ -55,15 +57,18 @@ class LoadableWriter:
         for name, kind in left_out.items():
             part = name.split('.')[0]
             if part == 'optimizer' or part.endswith('state_dict'):  # nothing of them can be left out
-                raise UserError(f'a checkpoint with {name}, of type {kind}, could not be loaded again, and none is written: '
-                                'keep tensors, numbers, strings, and dicts and lists of them there')
+                raise UserError(
+                    f'a checkpoint with {name}, of type {kind}, could not be loaded again, and none is written: '
+                    'keep tensors, numbers, strings, and dicts and lists of them there'
+                )
         new = {name: kind for name, kind in left_out.items() if name not in self._told}
         if new:
             self._told |= new.keys()
             runner.logger.warning(
                 'checkpoints are written without what could not be loaded again: '
                 + ', '.join(f'{name} ({kind})' for name, kind in new.items())
-                + ': tensors, numbers, strings, and dicts and lists of them can')
+                + ': tensors, numbers, strings, and dicts and lists of them can'
+            )
         return kept
 
     def _check_once(self, filename: str, runner: Runner) -> None:

@@ -1,4 +1,5 @@
 """Processes that train together find out which of them the others wait for, and which of them hangs."""
+
 from __future__ import annotations
 
 import os
@@ -36,44 +37,51 @@ from .whereabouts import (
 )
 
 NOBODY = 'process 0, or the launcher beside it, does not run at all'  # one of them holds the store
-SETTINGS = {BUSY: 'default_hooks.process_watch.seconds', FETCHING: 'default_hooks.process_watch.loading_seconds',
-            ELSEWHERE: 'env_cfg.dist_cfg.timeout'}  # to be raised
+SETTINGS = {
+    BUSY: 'default_hooks.process_watch.seconds',
+    FETCHING: 'default_hooks.process_watch.loading_seconds',
+    ELSEWHERE: 'env_cfg.dist_cfg.timeout',
+}  # to be raised
 
 
 @HOOKS.register_module()
 class ProcessWatchHook(Hook):
     """Say which process keeps the others waiting, and end a training in which one hangs, before torch's timeout would.
 
-    Each process tells the others where it is, through the store that the process group was made with: what it does is read
-    from its stack, and within a pass it counts the model's parts and SyncBNs that were entered, and gradients. When one does
-    not move it looks at all. When nobody has moved for `warn_seconds`, a line names the processes that are behind, and
-    another one after twice, four times, ... as long. When nobody has moved for much longer, and one is behind that the
-    others wait for, a last line names it, and the processes exit, upon which the launcher stops the rest. How long depends
-    on what is being done, by any of them:
+    Each process tells the others where it is, through the store that the process group was made with: what it does is
+    read from its stack, and within a pass it counts the model's parts and SyncBNs that were entered, and gradients.
+    When one does not move it looks at all. When nobody has moved for `warn_seconds`, a line names the processes that
+    are behind, and another one after twice, four times, ... as long. When nobody has moved for much longer, and one is
+    behind that the others wait for, a last line names it, and the processes exit, upon which the launcher stops the
+    rest. How long depends on what is being done, by any of them:
 
     - passes, the optimizer's step, and hooks, of whomever: `seconds`;
     - loading: `loading_seconds`, as storage comes back more often than anything else;
     - saving, validating, and anything when the model is compiled: until shortly before torch gives up waiting
       (`env_cfg.dist_cfg.timeout`, 10 minutes with NCCL and 30 with gloo by default).
 
-    A process that does not run at all is told by its silence; one that saves or validates is not judged by that, as it may
-    hold Python's lock. Whoever was suspended as a whole begins to count anew. All of it happens in threads. Processes whose
-    epochs have different lengths, which would wait for each other at the end, are refused at the start.
+    A process that does not run at all is told by its silence; one that saves or validates is not judged by that, as it
+    may hold Python's lock. Whoever was suspended as a whole begins to count anew. All of it happens in threads.
+    Processes whose epochs have different lengths, which would wait for each other at the end, are refused at the start.
 
     Args:
         seconds: after which a training ends in which nobody moves.
         warn_seconds: after which it is said.
         loading_seconds: `seconds`, while one loads data.
     """
+
     priority = 'LOWEST'
 
-    def __init__(self, seconds: float = 300., warn_seconds: float = 45., loading_seconds: float = 330.) -> None:
+    def __init__(self, seconds: float = 300.0, warn_seconds: float = 45.0, loading_seconds: float = 330.0) -> None:
         self.warn_seconds = warn_seconds
         self.limits = {BUSY: seconds, FETCHING: max(seconds, loading_seconds)}
-        self.tick, self.pause = min(1., warn_seconds / 20), min(10., warn_seconds / 3)  # of a look; until silence tells
+        self.tick, self.pause = (
+            min(1.0, warn_seconds / 20),
+            min(10.0, warn_seconds / 3),
+        )  # of a look; until silence tells
         self._progress, self._validating = 0, False
         self._state = FINISHED
-        self._since, self._judged = 0., 0.  # when it last moved, and was last looked at
+        self._since, self._judged = 0.0, 0.0  # when it last moved, and was last looked at
         self._ended, self._wake, self._told = threading.Event(), threading.Event(), threading.Event()
         self._threads = [threading.Thread(target=target, daemon=True) for target in (self._tell, self._watch)]
         self._asking: float | None = None  # since when
@@ -134,12 +142,13 @@ class ProcessWatchHook(Hook):
         self._speak_up()
 
     def _speak_up(self) -> None:
-        """Let the others know at once that this process saves or validates, when it may hold Python's lock, or no longer does."""
+        """Let the others know at once that this process saves or validates, when it may hold Python's lock, or no
+        longer does."""
         if self._threads[0].is_alive():
             self._look(time.monotonic())
             self._told.clear()
             self._wake.set()
-            self._told.wait(1.)  # and not for long, in case the store is not there
+            self._told.wait(1.0)  # and not for long, in case the store is not there
 
     def after_train(self, runner: Runner) -> None:
         """Watch no more, and be watched no more."""
@@ -147,7 +156,7 @@ class ProcessWatchHook(Hook):
             self._ended.set()
             self._wake.set()
             for thread in self._threads:  # they refer to the runner, which must go before the process group does
-                thread.join(1.)
+                thread.join(1.0)
             for handle in self._handles:
                 handle.remove()
 
@@ -164,7 +173,8 @@ class ProcessWatchHook(Hook):
         self._state = state._replace(still=now - self._since)
 
     def _tell(self) -> None:
-        """A thread: tell the others, and ask them when `_watch` wants to know. It may be blocked by whoever holds the store."""
+        """A thread: tell the others, and ask them when `_watch` wants to know. It may be blocked by whoever holds the
+        store."""
         address, port = os.environ['MASTER_ADDR'], int(os.environ['MASTER_PORT'])
         keys = [f'fec_mm/at/{rank}' for rank in range(self._world)]
         try:
@@ -211,7 +221,7 @@ class ProcessWatchHook(Hook):
     def _judge_all(self, now: float, states: list[State], early: bool) -> None:
         """Of all processes; `early`: who is silent cannot be told yet."""
         for rank, state in enumerate(states):
-            if self._beats.get(rank, (-1, 0.))[0] != state.beat:
+            if self._beats.get(rank, (-1, 0.0))[0] != state.beat:
                 self._beats[rank] = state.beat, now
         if early:
             return
@@ -234,16 +244,25 @@ class ProcessWatchHook(Hook):
             speaks: whether this process is the one to say it.
         """
         if kind is not None and still >= self.limits[kind]:
-            self._end(f'{who} for {still:.0f} s, and the others wait for it: see what its machine does, then continue with '
-                      f'--resume; if it is only slow, raise {SETTINGS[kind]}', speaks)
+            self._end(
+                f'{who} for {still:.0f} s, and the others wait for it: see what its machine does, then continue with '
+                f'--resume; if it is only slow, raise {SETTINGS[kind]}',
+                speaks,
+            )
         if still < self.warn_seconds:
             self._warnings = 0
-        elif still >= self.warn_seconds * 2 ** self._warnings:
-            while still >= self.warn_seconds * 2 ** self._warnings:
+        elif still >= self.warn_seconds * 2**self._warnings:
+            while still >= self.warn_seconds * 2**self._warnings:
                 self._warnings += 1
             if speaks:
-                then = '' if kind is None else (', and the others wait for it; the training goes on when it does, and ends if '
-                                                f'that lasts {self.limits[kind]:.0f} s')
+                then = (
+                    ''
+                    if kind is None
+                    else (
+                        ', and the others wait for it; the training goes on when it does, and ends if '
+                        f'that lasts {self.limits[kind]:.0f} s'
+                    )
+                )
                 self._say(f'warning: {who} for {still:.0f} s{then}')
 
     def _say(self, line: str) -> None:
@@ -260,7 +279,7 @@ class ProcessWatchHook(Hook):
 
 def _timeout(runner: Runner) -> float:
     """Seconds after which torch ends a process that waits for others."""
-    default = 600. if torch_dist.get_backend() == 'nccl' else 1800.
+    default = 600.0 if torch_dist.get_backend() == 'nccl' else 1800.0
     return float(runner.cfg.get('env_cfg', {}).get('dist_cfg', {}).get('timeout') or default)
 
 
@@ -268,5 +287,7 @@ def _check_lengths(lengths: list[int]) -> None:
     usual = max(lengths, key=lengths.count)  # of equally frequent ones the first process's
     odd = [rank for rank, length in enumerate(lengths) if length != usual]
     if odd:
-        raise UserError(f'process {odd[0]} has epochs of {lengths[odd[0]]} iterations and others of {usual}: '
-                        'give all the same data, and their sampler round_up=True')
+        raise UserError(
+            f'process {odd[0]} has epochs of {lengths[odd[0]]} iterations and others of {usual}: '
+            'give all the same data, and their sampler round_up=True'
+        )

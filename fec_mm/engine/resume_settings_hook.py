@@ -1,4 +1,5 @@
 """A training that is resumed with other settings is told which ones count."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -16,14 +17,15 @@ from .schedule_hook import check_one_cycle
 class ResumeSettingsHook(Hook):
     """Compare what a checkpoint ran with and what the config says: optimizer, schedules, length.
 
-    mmengine's runner takes the optimizer's settings and those of the schedules from the checkpoint, whatever the config says;
-    schedules are paired by position, also those of different kinds (mmengine/runner/runner.py, `resume`). Here schedules that do
-    not belong together are those of the config, advanced to where the checkpoint is. One warning names every difference and what
-    is used. Registered by the tools for resuming.
+    mmengine's runner takes the optimizer's settings and those of the schedules from the checkpoint, whatever the config
+    says; schedules are paired by position, also those of different kinds (mmengine/runner/runner.py, `resume`). Here
+    schedules that do not belong together are those of the config, advanced to where the checkpoint is. One warning
+    names every difference and what is used. Registered by the tools for resuming.
 
     Args:
         name: what to call the checkpoint.
     """
+
     priority = 'LOWEST'
 
     def __init__(self, name: str) -> None:
@@ -33,8 +35,8 @@ class ResumeSettingsHook(Hook):
         """Compare, before the runner loads optimizer and schedules.
 
         Raises:
-            UserError: the optimizer's state is of another optimizer, or of other groups of parameters; the config's one-cycle
-                schedule is too short.
+            UserError: the optimizer's state is of another optimizer, or of other groups of parameters; the config's
+                one-cycle schedule is too short.
         """
         wrapper: Any = runner.optim_wrapper
         optimizer, saved = getattr(wrapper, 'optimizer', None), checkpoint.get('optimizer', {})
@@ -58,18 +60,23 @@ class ResumeSettingsHook(Hook):
             give_rates(schedulers, optimizer, saved)
             checkpoint.pop('param_schedulers', None)  # or the runner would mix them
             ours = ', '.join(type(scheduler).__name__ for scheduler in schedulers)
-            replaced = (f'its {len(theirs)} param_scheduler do not fit those of the config ({ours}), which are used, as if from '
-                        f'the start, with lr {optimizer.param_groups[0]["lr"]:.3g} now')
+            replaced = (
+                f'its {len(theirs)} param_scheduler do not fit those of the config ({ours}), which are used, as if '
+                f'from '
+                f'the start, with lr {optimizer.param_groups[0]["lr"]:.3g} now'
+            )
         self._tell(runner, checkpoint, optimizer_changes(optimizer, saved) + kept, replaced)
 
     def _tell(self, runner: Runner, checkpoint: dict[str, Any], kept: list[str], replaced: str) -> None:
-        lines = [f"used as in the checkpoint: {', '.join(kept)}"] if kept else []
+        lines = [f'used as in the checkpoint: {", ".join(kept)}'] if kept else []
         lines += [replaced] if replaced else []
         lines += [f'used as in the config: {change}' for change in [_length(runner, checkpoint)] if change]
         if lines:
             runner.logger.warning(
-                f'{self.name} ran with other settings than the config has; {"; ".join(lines)}. To train with all of the '
-                f"config's, start from its weights: --cfg-options load_from={self.name}, without --resume")
+                f'{self.name} ran with other settings than the config has; {"; ".join(lines)}. To train with all of '
+                f'the '
+                f"config's, start from its weights: --cfg-options load_from={self.name}, without --resume"
+            )
 
 
 def _is_state(saved: Any) -> bool:

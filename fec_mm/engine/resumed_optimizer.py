@@ -1,4 +1,5 @@
 """Whether an optimizer can continue from a saved state, and which settings it then gets from it."""
+
 from __future__ import annotations
 
 import copy
@@ -12,8 +13,10 @@ from fec_mm.errors import UserError
 
 # How a step is computed, not what it does.
 IMPLEMENTATION = {'params', 'foreach', 'fused', 'capturable', 'differentiable'}
-ADVICE = ('resume with the config that it was trained with, or start from its weights: --cfg-options load_from={}, '
-          'without --resume')
+ADVICE = (
+    'resume with the config that it was trained with, or start from its weights: --cfg-options load_from={}, '
+    'without --resume'
+)
 
 
 def check_optimizer(optimizer: Optimizer, saved: dict[str, Any], name: str) -> None:
@@ -30,14 +33,18 @@ def check_optimizer(optimizer: Optimizer, saved: dict[str, Any], name: str) -> N
     ours = [len(group['params']) for group in optimizer.param_groups]
     theirs = [len(group['params']) for group in saved['param_groups']]
     if ours != theirs:
-        raise UserError(f'checkpoint {name} has {sum(theirs)} parameters in {len(theirs)} groups for its optimizer, and the '
-                        f'config makes {sum(ours)} in {len(ours)}, by another paramwise_cfg or other frozen layers: '
-                        + ADVICE.format(name))
+        raise UserError(
+            f'checkpoint {name} has {sum(theirs)} parameters in {len(theirs)} groups for its optimizer, and the '
+            f'config makes {sum(ours)} in {len(ours)}, by another paramwise_cfg or other frozen layers: '
+            + ADVICE.format(name)
+        )
     try:
         _step(optimizer, saved)
     except KeyError as error:
-        raise UserError(f'checkpoint {name} has the state of another optimizer, without {error} for the '
-                        f'{type(optimizer).__name__} of the config: {ADVICE.format(name)}') from error
+        raise UserError(
+            f'checkpoint {name} has the state of another optimizer, without {error} for the '
+            f'{type(optimizer).__name__} of the config: {ADVICE.format(name)}'
+        ) from error
     except Exception:  # optimizers that cannot be tried out so: of other packages, those that call a closure
         return
 
@@ -77,8 +84,11 @@ def _settings(group: dict[str, Any]) -> dict[str, Any]:
     if 'max_lr' in group:  # a one-cycle schedule sets it, whatever the optimizer had
         scheduled -= {'lr'}
     hidden = IMPLEMENTATION | scheduled | {'lr'} | ({'betas'} if 'momentum' in scheduled else set())
-    settings = {key: value for key, value in group.items()
-                if key not in hidden and not key.startswith(('initial_', 'max_', 'min_'))}
+    settings = {
+        key: value
+        for key, value in group.items()
+        if key not in hidden and not key.startswith(('initial_', 'max_', 'min_'))
+    }
     settings.update({key: group[f'initial_{key}'] for key in scheduled})
     if 'initial_lr' not in group:
         settings['lr'] = group.get('lr')

@@ -1,4 +1,5 @@
 """Schedules of a config beside those of a checkpoint."""
+
 from __future__ import annotations
 
 import inspect
@@ -15,7 +16,8 @@ from .resumed_optimizer import differ, show
 def fit_together(schedulers: Sequence[_ParamScheduler], states: Sequence[dict[str, Any]]) -> bool:
     """Whether saved states are of as many schedulers, of the same kinds: their attributes tell."""
     return len(schedulers) == len(states) and all(
-        _kind(vars(scheduler)) == _kind(state) for scheduler, state in zip(schedulers, states))
+        _kind(vars(scheduler)) == _kind(state) for scheduler, state in zip(schedulers, states)
+    )
 
 
 def _kind(attributes: dict[str, Any]) -> tuple[Any, ...]:
@@ -42,7 +44,8 @@ def _show(value: Any) -> str:
 
 
 def advance(schedulers: Sequence[_ParamScheduler], iterations: int, epoch_length: int | None) -> None:
-    """Bring fresh schedulers, and with them the rates of their optimizer, to where they would be after a number of iterations.
+    """Bring fresh schedulers, and with them the rates of their optimizer, to where they would be after a number of
+    iterations.
 
     Args:
         schedulers: as they are built.
@@ -52,14 +55,15 @@ def advance(schedulers: Sequence[_ParamScheduler], iterations: int, epoch_length
     with warnings.catch_warnings():
         warnings.simplefilter('ignore', UserWarning)  # that the optimizer has taken no step
         for iteration in range(1, iterations + 1):
-            for by_epoch in (False, True) if epoch_length and iteration % epoch_length == 0 else (False, ):
+            for by_epoch in (False, True) if epoch_length and iteration % epoch_length == 0 else (False,):
                 for scheduler in schedulers:
                     if scheduler.by_epoch == by_epoch and not getattr(scheduler, 'need_val_args', False):
                         scheduler.step()
 
 
 def give_rates(schedulers: Sequence[_ParamScheduler], optimizer: Optimizer, saved: dict[str, Any]) -> None:
-    """Put what schedulers have set in an optimizer's groups into those of a saved state, which is loaded into it later."""
+    """Put what schedulers have set in an optimizer's groups into those of a saved state, which is loaded into it
+    later."""
     names = {scheduler.param_name for scheduler in schedulers}
     names |= {'betas'} if 'momentum' in names else set()
     for ours, theirs in zip(optimizer.param_groups, saved['param_groups']):

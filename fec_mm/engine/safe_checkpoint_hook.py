@@ -1,4 +1,5 @@
 """Checkpoints of which at least one is always whole."""
+
 from __future__ import annotations
 
 import re
@@ -23,9 +24,10 @@ from .loadable import LoadableWriter
 class SafeCheckpointHook(CheckpointHook):
     """mmengine's CheckpointHook for disks that fill and processes that are killed in the middle of a write.
 
-    A local checkpoint is written beside and renamed, and so is `last_checkpoint`; outdated ones are removed when the new
-    one is on the disk, not before, so that there is room for one more than `max_keep_ckpts`. What fails to be written is
-    an error that names the last whole one. What could not be loaded again is left out. Arguments are CheckpointHook's.
+    A local checkpoint is written beside and renamed, and so is `last_checkpoint`; outdated ones are removed when the
+    new one is on the disk, not before, so that there is room for one more than `max_keep_ckpts`. What fails to be
+    written is an error that names the last whole one. What could not be loaded again is left out. Arguments are
+    CheckpointHook's.
     """
 
     def before_train(self, runner: Runner) -> None:
@@ -44,8 +46,11 @@ class SafeCheckpointHook(CheckpointHook):
             remove_leftovers(runner.work_dir)
         known = info if runner.train_loop.iter else {}
         # mmengine forgets those whose removal was cut off, and the last one, in which it notes a new best score.
-        self._outdated = [here for path in _list_of(str, known.get('outdated_ckpts'))
-                          if (here := self._here(path)) and self._may_go(here)]
+        self._outdated = [
+            here
+            for path in _list_of(str, known.get('outdated_ckpts'))
+            if (here := self._here(path)) and self._may_go(here)
+        ]
         self._remove_outdated()
         if self._is_own(known.get('last_ckpt')):
             self.last_ckpt = self.file_backend.join_path(self.out_dir, PurePath(known['last_ckpt']).name)
@@ -55,14 +60,16 @@ class SafeCheckpointHook(CheckpointHook):
             self.best_ckpt_path_dict[indicator] = self._here(path)
 
     def _here(self, path: Any) -> str | None:
-        """The checkpoint of that name, if one is in `out_dir`: the training may have been in another folder, or was moved."""
+        """The checkpoint of that name, if one is in `out_dir`: the training may have been in another folder, or was
+        moved."""
         here = self.file_backend.join_path(self.out_dir, PurePath(path).name) if self._is_own(path) else ''
         return here if here and self.file_backend.exists(here) else None
 
     def _is_own(self, path: Any) -> bool:
         """Whether this training may have written a checkpoint of that name, until the one that it continues from.
 
-        What a checkpoint says may be anybody's, and is removed or written over later: only what this hook gives a name to.
+        What a checkpoint says may be anybody's, and is removed or written over later: only what this hook gives a name
+        to.
         """
         step = r'(\d+)'.join(re.escape(part) for part in re.split(r'\{[^{}]*\}', self.filename_tmpl))
         match = re.fullmatch(rf'(best_.+_)?{step}', PurePath(path).name) if isinstance(path, str) else None
@@ -79,7 +86,8 @@ class SafeCheckpointHook(CheckpointHook):
         self._remove_outdated()
 
     def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict[str, Any]) -> None:
-        """Save, then point to it: the reverse of mmengine's order. What is outdated by then is in `_outdated`, and in the file.
+        """Save, then point to it: the reverse of mmengine's order. What is outdated by then is in `_outdated`, and in
+        the file.
 
         Raises:
             UserError: the disk is full, the folder not writable, ...
@@ -97,9 +105,16 @@ class SafeCheckpointHook(CheckpointHook):
         runner.message_hub.update_info('outdated_ckpts', [PurePath(path).name for path in self._outdated])
         with _naming_the_last(runner), self._writer.writing(runner):
             runner.save_checkpoint(
-                self.out_dir, name, self.file_client_args, save_optimizer=self.save_optimizer,
-                save_param_scheduler=self.save_param_scheduler, meta=meta, by_epoch=self.by_epoch,
-                backend_args=self.backend_args, **self.args)
+                self.out_dir,
+                name,
+                self.file_client_args,
+                save_optimizer=self.save_optimizer,
+                save_param_scheduler=self.save_param_scheduler,
+                meta=meta,
+                by_epoch=self.by_epoch,
+                backend_args=self.backend_args,
+                **self.args,
+            )
             if is_main_process():
                 AtomicBackend().put_text(str(self.last_ckpt), Path(runner.work_dir, 'last_checkpoint'))
 
@@ -143,4 +158,5 @@ def _naming_the_last(runner: Runner) -> Iterator[None]:
         last = find_latest_checkpoint(runner.work_dir)
         raise UserError(
             f'a checkpoint cannot be written into {error.filename or runner.work_dir} ({error.strerror or error}): '
-            + (f'{last} is whole; make room and continue with --resume' if last else 'make room, and start again')) from error
+            + (f'{last} is whole; make room and continue with --resume' if last else 'make room, and start again')
+        ) from error

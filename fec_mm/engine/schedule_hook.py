@@ -1,4 +1,5 @@
 """Schedules that do not fit the length of the training are said at its start."""
+
 from __future__ import annotations
 
 import logging
@@ -22,9 +23,11 @@ SHORTER = 'docs/custom_dataset.md says what to shorten for small data'
 class ScheduleHook(Hook):
     """Compare the schedules with `max_epochs` or `max_iters`, after a checkpoint was resumed.
 
-    mmengine compares nothing: a one-cycle schedule that is too short raises after its last step, and others fall, rest or rise
+    mmengine compares nothing: a one-cycle schedule that is too short raises after its last step, and others fall, rest
+        or rise
     where nobody meant them to. Only the first is an error.
     """
+
     priority = 'LOWEST'
 
     def before_train(self, runner: Runner) -> None:
@@ -38,8 +41,10 @@ class ScheduleHook(Hook):
         for scheduler in [scheduler for group in several for scheduler in group]:
             if scheduler.by_epoch and isinstance(runner.train_loop, IterBasedTrainLoop):
                 if not getattr(scheduler, 'need_val_args', False):
-                    runner.logger.warning(f'{type(scheduler).__name__} goes by epochs, and the training has none, so that the '
-                                          'rate stays as it is: set by_epoch=False in param_scheduler')
+                    runner.logger.warning(
+                        f'{type(scheduler).__name__} goes by epochs, and the training has none, so that the '
+                        'rate stays as it is: set by_epoch=False in param_scheduler'
+                    )
                 continue
             for level, line in misfits(scheduler, runner.max_epochs if scheduler.by_epoch else runner.max_iters):
                 runner.logger.log(level, line)
@@ -62,19 +67,31 @@ def misfits(scheduler: _ParamScheduler, last: int) -> Iterator[tuple[int, str]]:
     setting, length = planned(scheduler)
     if length > last:
         much = length >= MUCH * last or isinstance(scheduler, kinds.MultiStepParamScheduler)
-        yield (logging.WARNING if much else logging.INFO,
-               f'{name}: {setting} reaches to {length} {unit}, and the training has {last}: the schedule is cut off there; '
-               f'correct param_scheduler if that is not meant ({SHORTER})')
+        yield (
+            logging.WARNING if much else logging.INFO,
+            f'{name}: {setting} reaches to {length} {unit}, and the training has {last}: the schedule is cut off '
+            f'there; '
+            f'correct param_scheduler if that is not meant ({SHORTER})',
+        )
     elif isinstance(scheduler, kinds.CosineAnnealingParamScheduler) and length < min(scheduler.end, last) - 1:
-        yield (logging.WARNING, f'{name}: {setting} reaches to {length} of {last} {unit}, and from there on the rate rises '
-                                'again: correct T_max, or set end')
+        yield (
+            logging.WARNING,
+            f'{name}: {setting} reaches to {length} of {last} {unit}, and from there on the rate rises '
+            'again: correct T_max, or set end',
+        )
     elif 0 < length < last * (1 - LARGEST_WARMUP) and not isinstance(scheduler, kinds.MultiStepParamScheduler):
-        yield (logging.WARNING, f'{name}: {setting} reaches to {length} of {last} {unit}, and from there on the rate stays at '
-                                'the end of the schedule: correct param_scheduler if that is not meant')
+        yield (
+            logging.WARNING,
+            f'{name}: {setting} reaches to {length} of {last} {unit}, and from there on the rate stays at '
+            'the end of the schedule: correct param_scheduler if that is not meant',
+        )
     warmup = warmup_steps(scheduler)
     if warmup > max(LARGEST_WARMUP * last, scheduler._global_step):
-        yield (logging.WARNING, f'{name}: the warm-up of {warmup} {unit} is {min(warmup / last, 1):.0%} of the training, which '
-                                f'has {last}: shorten it ({SHORTER})')
+        yield (
+            logging.WARNING,
+            f'{name}: the warm-up of {warmup} {unit} is {min(warmup / last, 1):.0%} of the training, which '
+            f'has {last}: shorten it ({SHORTER})',
+        )
 
 
 def _unit(scheduler: _ParamScheduler) -> str:
@@ -97,15 +114,21 @@ def check_one_cycle(scheduler: Any, last: int) -> None:
         return
     steps = max(0, min(last, scheduler.end - 1) - max(scheduler._global_step + 1, scheduler.begin) + 1)
     if scheduler.last_step + steps > scheduler.total_steps:
-        raise UserError(f'{type(scheduler).__name__}: total_steps is {scheduler.total_steps} {_unit(scheduler)}, and the '
-                        f'training has {last}: set total_steps of param_scheduler to the length of the training, or end to that '
-                        'of the schedule'
-                        + ('; a checkpoint brings its own, start from its weights with load_from, without --resume'
-                           if scheduler._global_step > 0 else ''))
+        raise UserError(
+            f'{type(scheduler).__name__}: total_steps is {scheduler.total_steps} {_unit(scheduler)}, and the '
+            f'training has {last}: set total_steps of param_scheduler to the length of the training, or end to that '
+            'of the schedule'
+            + (
+                '; a checkpoint brings its own, start from its weights with load_from, without --resume'
+                if scheduler._global_step > 0
+                else ''
+            )
+        )
 
 
 def planned(scheduler: Any) -> tuple[str, int]:
-    """The setting that says where a falling schedule reaches its end, and that step; 0 of those that do not fall to an end."""
+    """The setting that says where a falling schedule reaches its end, and that step; 0 of those that do not fall to an
+    end."""
     if isinstance(scheduler, kinds.OneCycleParamScheduler):
         return 'total_steps', scheduler.begin + scheduler.total_steps
     if isinstance(scheduler, kinds.CosineAnnealingParamScheduler):

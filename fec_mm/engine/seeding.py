@@ -1,4 +1,5 @@
 """Random numbers that depend on where a training is, and not on how it got there."""
+
 from __future__ import annotations
 
 import random
@@ -26,7 +27,9 @@ def seed_all(*key: int) -> None:
 
 
 class Numbered(int):
-    """An index of a data set that knows its epoch, and its position among those that this process draws in the epoch."""
+    """An index of a data set that knows its epoch, and its position among those that this process draws in the
+    epoch."""
+
     place: tuple[int, int]
 
 
@@ -60,8 +63,8 @@ class NumberedSampler:
 class SeededFetch:
     """Gets the samples of a batch, after seeding by the place of its first one: as `__getitems__` of a data set.
 
-    So what augmentation draws for a batch is the same in whichever worker it happens, however many there are, however far
-    they have read ahead, and whether they were restarted.
+    So what augmentation draws for a batch is the same in whichever worker it happens, however many there are, however
+    far they have read ahead, and whether they were restarted.
 
     Args:
         dataset: the data set.

@@ -1,4 +1,5 @@
 """Painting what a model predicts of several views of an image."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -11,11 +12,13 @@ from fec_mm.registry import HOOKS
 
 @HOOKS.register_module()
 class ShownViewHook(Hook):
-    """With test-time augmentation, leave the hooks behind it one view of each image: mmpretrain's paints on what a model got.
+    """With test-time augmentation, leave the hooks behind it one view of each image: mmpretrain's paints on what a
+    model got.
 
-    It is the first view that is not flipped. (mmpretrain/engine/hooks/visualization_hook.py, `_draw_samples`, takes a batch of
-    images for granted; mmdet's and mmseg's read the file.)
+    It is the first view that is not flipped. (mmpretrain/engine/hooks/visualization_hook.py, `_draw_samples`, takes a
+    batch of images for granted; mmdet's and mmseg's read the file.)
     """
+
     priority = 'VERY_HIGH'
 
     def after_test_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:

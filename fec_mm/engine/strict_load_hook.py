@@ -1,4 +1,5 @@
 """A checkpoint of another model is an error."""
+
 from __future__ import annotations
 
 import logging
@@ -31,6 +32,7 @@ class StrictLoadHook(Hook):
         name: what to call the checkpoint in the error.
         partly: for `load_from`, accept one that has something for the model, and refuse one that has nothing.
     """
+
     priority = 'LOWEST'
 
     def __init__(self, name: str = 'to load', partly: bool = False) -> None:
@@ -39,8 +41,8 @@ class StrictLoadHook(Hook):
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Load strictly what the runner is about to load.
 
-        The config in a checkpoint is a program, which mmengine's runner would run to read a number of GPUs that its configs no
-        longer have (mmengine/runner/runner.py, `resume`): it is taken out.
+        The config in a checkpoint is a program, which mmengine's runner would run to read a number of GPUs that its
+        configs no longer have (mmengine/runner/runner.py, `resume`): it is taken out.
 
         Raises:
             UserError: with counts and an example of each kind of difference.
@@ -85,14 +87,18 @@ def check_overlap(model: nn.Module, checkpoint: dict[str, Any], name: str) -> No
     if not any(key in own and own[key].shape == value.shape for key, value in state.items()):
         raise UserError(f'checkpoint {name} has nothing for this model: {wrong}: {_advice(state)}')
     if wrong:
-        print_log(f'checkpoint {name} is loaded but for what is not for this model: {wrong}', 'current', logging.WARNING)
+        print_log(
+            f'checkpoint {name} is loaded but for what is not for this model: {wrong}', 'current', logging.WARNING
+        )
 
 
 def _state(checkpoint: dict[str, Any], name: str) -> dict[str, Tensor]:
     state = checkpoint.get('state_dict', checkpoint)
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise UserError(f'checkpoint {name} has no state_dict of tensors: use another one, or convert an '
-                        "authors' checkpoint with tools/model_converters/convert_released.py first")
+        raise UserError(
+            f'checkpoint {name} has no state_dict of tensors: use another one, or convert an '
+            "authors' checkpoint with tools/model_converters/convert_released.py first"
+        )
     return {re.sub(r'^module\.', '', key): value for key, value in state.items()}
 
 

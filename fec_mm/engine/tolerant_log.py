@@ -1,4 +1,5 @@
 """A line that cannot be logged, as the disk is full, does not end a training."""
+
 from __future__ import annotations
 
 import contextlib
@@ -20,8 +21,8 @@ HOOK_WRITES = ('after_test_epoch', 'after_run')  # of mmengine's LoggerHook, bes
 def tolerate_failing_logs(runner: Runner) -> None:
     """Have a runner go on when its log cannot be written; a warning says so, once for each kind of failure.
 
-    mmengine's backends raise what the file system says (mmengine/visualization/vis_backend.py, `_dump`), and `logging` prints a
-    traceback for each line. What was written of a line is taken back, so that the next one can be read.
+    mmengine's backends raise what the file system says (mmengine/visualization/vis_backend.py, `_dump`), and `logging`
+    prints a traceback for each line. What was written of a line is taken back, so that the next one can be read.
     """
     told: set[str] = set()
 
@@ -30,8 +31,12 @@ def tolerate_failing_logs(runner: Runner) -> None:
         if reason not in told:
             told.add(reason)
             with contextlib.suppress(OSError):
-                print(f'warning: the log cannot be written ({reason}: {error.filename or runner.log_dir}): '
-                      'the training goes on without these lines; make room', file=sys.stderr, flush=True)
+                print(
+                    f'warning: the log cannot be written ({reason}: {error.filename or runner.log_dir}): '
+                    'the training goes on without these lines; make room',
+                    file=sys.stderr,
+                    flush=True,
+                )
 
     for backend in runner.visualizer._vis_backends.values():
         if isinstance(backend, LocalVisBackend):
@@ -48,7 +53,8 @@ def tolerate_failing_logs(runner: Runner) -> None:
 
 
 class TolerantStream:
-    """Standard output, which may be a file on a full disk, or a pipe that was closed: what cannot be written is dropped."""
+    """Standard output, which may be a file on a full disk, or a pipe that was closed: what cannot be written is
+    dropped."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream

@@ -1,4 +1,5 @@
 """Where a process of a training is, and which of several processes the others wait for."""
+
 from __future__ import annotations
 
 import json
@@ -8,9 +9,15 @@ from typing import Any, NamedTuple
 
 # Parts of an iteration, in their order. What comes between two iterations belongs to the second of them.
 BETWEEN, VALIDATING, BEGINNING, LOADING, BEFORE, FORWARD, BACKWARD, STEP, AFTER = range(9)
-# What a process does, for how long that may take: computing or running a hook, loading, saving or validating, nothing more.
+# What a process does, for how long that may take: computing or running a hook, loading, saving or validating, nothing
+# more.
 BUSY, FETCHING, ELSEWHERE, DONE = range(4)
-POINTS = {'before_val': VALIDATING, 'before_train_epoch': BEGINNING, 'before_train_iter': BEFORE, 'after_train_iter': AFTER}
+POINTS = {
+    'before_val': VALIDATING,
+    'before_train_epoch': BEGINNING,
+    'before_train_iter': BEFORE,
+    'after_train_iter': AFTER,
+}
 NAMED = 4  # processes at most, in a line
 
 
@@ -23,6 +30,7 @@ class Doing(NamedTuple):
         words: what it is called in a line.
         batch: of a loader, the number of batches that it has given; otherwise 0.
     """
+
     part: int
     kind: int
     words: str
@@ -41,13 +49,14 @@ class State(NamedTuple):
         words: what it does.
         still: seconds since it last moved.
     """
+
     beat: int
     iteration: int
     part: int
     progress: int
     kind: int
     words: str
-    still: float = 0.
+    still: float = 0.0
 
     @property
     def place(self) -> tuple[int, int, int]:
@@ -64,7 +73,7 @@ class State(NamedTuple):
         return cls(*json.loads(text))
 
 
-FINISHED = State(0, 2 ** 62, 0, 0, DONE, 'nothing')
+FINISHED = State(0, 2**62, 0, 0, DONE, 'nothing')
 
 
 def look(frame: FrameType | None, validating: bool = False) -> Doing:
@@ -89,7 +98,7 @@ def look(frame: FrameType | None, validating: bool = False) -> Doing:
     if hook:
         return Doing(part, BUSY, hook)
     if 'train_step' in names:  # of the model, or of what wraps it
-        inner = names[names.index('train_step') + 1:]
+        inner = names[names.index('train_step') + 1 :]
         if 'backward' in inner:
             return Doing(BACKWARD, BUSY, 'its backward pass')
         if 'update_params' in inner:  # of mmengine's OptimWrapper, when it is not within its `backward`
@@ -99,7 +108,8 @@ def look(frame: FrameType | None, validating: bool = False) -> Doing:
 
 
 def _hook(frames: Sequence[FrameType]) -> tuple[int, str]:
-    """The part of an iteration, and the name of the hook that mmengine's `Runner.call_hook` calls; none: an empty one."""
+    """The part of an iteration, and the name of the hook that mmengine's `Runner.call_hook` calls; none: an empty
+    one."""
     for frame in reversed(frames):
         if frame.f_code.co_name == 'call_hook':
             point, hook = frame.f_locals.get('fn_name', ''), frame.f_locals.get('hook')
@@ -108,7 +118,8 @@ def _hook(frames: Sequence[FrameType]) -> tuple[int, str]:
 
 
 def _batches(frames: Sequence[FrameType]) -> int:
-    """How many batches torch's iterator of a loader has given: it moves where mmengine reads batches only to drop them."""
+    """How many batches torch's iterator of a loader has given: it moves where mmengine reads batches only to drop
+    them."""
     for frame in reversed(frames):
         iterator: Any = frame.f_locals.get('self') if frame.f_code.co_name == '__next__' else None
         if hasattr(iterator, '_num_yielded'):
@@ -126,7 +137,9 @@ def find_stalled(states: Sequence[State], running: Sequence[bool]) -> dict[int, 
     Returns:
         By rank, what they do; nothing when all have come equally far.
     """
-    stopped = {r: 'does not run at all' for r, state in enumerate(states) if not running[r] and state.kind in (BUSY, FETCHING)}
+    stopped = {
+        r: 'does not run at all' for r, state in enumerate(states) if not running[r] and state.kind in (BUSY, FETCHING)
+    }
     front = max(state.place for state in states)
     return stopped or {r: f'is stuck in {_describe(state)}' for r, state in enumerate(states) if state.place < front}
 

@@ -1,8 +1,9 @@
 """The clusters of a segmenter's backbone against ground-truth masks, in mmseg's evaluation.
 
-Shapes: `cluster_maps` of a data sample are levels×H×W, of the network's input without its padding; regions, the ground truth, are
-H'×W', and everything is measured at their size.
+Shapes: `cluster_maps` of a data sample are levels×H×W, of the network's input without its padding; regions, the ground
+truth, are H'×W', and everything is measured at their size.
 """
+
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -41,16 +42,19 @@ def attach_cluster_maps(model: nn.Module) -> Iterator[None]:
         UserError: the model has no clustering layer or no clustering-based pooling, or sees an image in several parts.
     """
     with record_assignments(model) as record:
+
         def attach(_model: nn.Module, args: tuple, kwargs: dict[str, Any], samples: Any) -> None:
             size = tuple((args[0] if args else kwargs['inputs']).shape[-2:])
             if size != record.image_size:
-                raise UserError(f'the backbone saw {record.image_size[0]}×{record.image_size[1]} of {size[0]}×{size[1]} pixels: '
-                                "clusters are of whole images, set model.test_cfg.mode='whole'")
+                raise UserError(
+                    f'the backbone saw {record.image_size[0]}×{record.image_size[1]} of {size[0]}×{size[1]} pixels: '
+                    "clusters are of whole images, set model.test_cfg.mode='whole'"
+                )
             levels = torch.stack(cluster_levels(record.pools, record.image_size), dim=1)
             for sample, maps in zip(samples, levels):
                 info = sample.metainfo
                 left, right, top, bottom = info.get('img_padding_size', info.get('padding_size', (0, 0, 0, 0)))
-                sample.cluster_maps = PixelData(data=maps[:, top:size[0] - bottom, left:size[1] - right])
+                sample.cluster_maps = PixelData(data=maps[:, top : size[0] - bottom, left : size[1] - right])
 
         handle = model.register_forward_hook(attach, with_kwargs=True)
         try:
@@ -97,10 +101,17 @@ class ClusterMapMetric(BaseMetric):
         baselines: of 'grid' and 'slic' (needs scikit-image), what is measured beside the clusters.
         collect_device, prefix: as for every metric.
     """
+
     default_prefix = 'clusters'
 
-    def __init__(self, ignore_index: int = 255, tolerance: int | None = None, baselines: Sequence[str] = (),
-                 collect_device: str = 'cpu', prefix: str | None = None) -> None:
+    def __init__(
+        self,
+        ignore_index: int = 255,
+        tolerance: int | None = None,
+        baselines: Sequence[str] = (),
+        collect_device: str = 'cpu',
+        prefix: str | None = None,
+    ) -> None:
         super().__init__(collect_device, prefix)
         unknown = set(baselines) - set(BASELINES)
         if unknown:
@@ -115,7 +126,9 @@ class ClusterMapMetric(BaseMetric):
         """
         for inputs, sample in zip(data_batch['inputs'], data_samples):
             if 'cluster_maps' not in sample:
-                raise UserError("ClusterMapMetric gets no clusters: add custom_hooks=[dict(type='fec_mm.ClusterMapHook')]")
+                raise UserError(
+                    "ClusterMapMetric gets no clusters: add custom_hooks=[dict(type='fec_mm.ClusterMapHook')]"
+                )
             image, regions = picture_and_regions(inputs, sample)
             rows: list[dict[str, Any]] = []
             for level, labels in enumerate(resized(sample['cluster_maps']['data'], regions.shape), 1):
@@ -124,7 +137,9 @@ class ClusterMapMetric(BaseMetric):
                     rows.append(dict(method=name, level=level, **values))
             self.results.append(rows)  # one item per image: mmengine cuts off what exceeds the size of the data set
 
-    def measured(self, maps: Mapping[str, np.ndarray], image: np.ndarray, regions: np.ndarray) -> dict[str, dict[str, float]]:
+    def measured(
+        self, maps: Mapping[str, np.ndarray], image: np.ndarray, regions: np.ndarray
+    ) -> dict[str, dict[str, float]]:
         """The measures of label maps, by their names; none of an image without a valid pixel."""
         valid = regions != self.ignore_index
         if not valid.any():
@@ -136,7 +151,7 @@ class ClusterMapMetric(BaseMetric):
         """The means over images, by `[<baseline>/]level<k>/<measure>`."""
         means: dict[str, float] = {}
         for row in mean_rows(results):
-            where = '/'.join(filter(None, (row['method'], f"level{row['level']}")))
+            where = '/'.join(filter(None, (row['method'], f'level{row["level"]}')))
             means.update({f'{where}/{name}': row[name] for name in ('segments', 'pieces', *MEASURES)})
         return means
 
@@ -150,9 +165,15 @@ def mean_rows(results: Sequence[list[dict[str, Any]]]) -> list[dict[str, Any]]:
     groups: dict[tuple[str, int], list[dict[str, Any]]] = {}
     for row in chain.from_iterable(results):
         groups.setdefault((row['method'], row['level']), []).append(row)
-    return [dict(method=method, level=level, images=len(group), **{
-        name: _mean([row[name] for row in group]) for name in ('segments', 'pieces', *MEASURES)})
-        for (method, level), group in groups.items()]
+    return [
+        dict(
+            method=method,
+            level=level,
+            images=len(group),
+            **{name: _mean([row[name] for row in group]) for name in ('segments', 'pieces', *MEASURES)},
+        )
+        for (method, level), group in groups.items()
+    ]
 
 
 def _mean(values: list[float]) -> float:
@@ -176,7 +197,9 @@ def picture_and_regions(inputs: Tensor, sample: dict[str, Any]) -> tuple[np.ndar
 
 def resized(maps: Tensor, size: tuple[int, ...]) -> np.ndarray:
     """Label maps at another size, each pixel with the label of the one that its middle falls in."""
-    rows, cols = ((2 * torch.arange(new, device=maps.device) + 1) * old // (2 * new) for new, old in zip(size, maps.shape[-2:]))
+    rows, cols = (
+        (2 * torch.arange(new, device=maps.device) + 1) * old // (2 * new) for new, old in zip(size, maps.shape[-2:])
+    )
     return maps[:, rows[:, None], cols].cpu().numpy()
 
 

@@ -1,4 +1,5 @@
 """The probe as a metric of validation."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -19,19 +20,20 @@ FIELD = 'layer_features'  # of a data sample: {layer: C}, put there by ClusterPr
 class ClusterProbeMetric(BaseMetric):
     """How well k-means on a model's layers recovers the subclasses of a `SuperclassDataset`.
 
-    It needs `custom_hooks=[dict(type='fec_mm.ClusterProbeHook')]`, which collects the features, and keeps those of the whole
-    validation set in memory; `tools/analysis_tools/probe_clusters.py` does not. Of each layer it reports `<layer>/nmi`, `ami`,
-    `ari`, `purity`, `accuracy` and `silhouette` of as many clusters as subclasses, the same within superclasses as
-    `<layer>/within_nmi`, ..., and `<layer>/knn` and `<layer>/linear`.
+    It needs `custom_hooks=[dict(type='fec_mm.ClusterProbeHook')]`, which collects the features, and keeps those of the
+    whole validation set in memory; `tools/analysis_tools/probe_clusters.py` does not. Of each layer it reports
+    `<layer>/nmi`, `ami`, `ari`, `purity`, `accuracy` and `silhouette` of as many clusters as subclasses, the same
+    within superclasses as `<layer>/within_nmi`, ..., and `<layer>/knn` and `<layer>/linear`.
 
     Args:
         seeds: of k-means and splits; the means are reported.
         collect_device: 'cpu' or 'gpu', how the processes exchange features.
         prefix: of the names.
     """
+
     default_prefix = 'probe'
 
-    def __init__(self, seeds: Sequence[int] = (0, ), collect_device: str = 'cpu', prefix: str | None = None) -> None:
+    def __init__(self, seeds: Sequence[int] = (0,), collect_device: str = 'cpu', prefix: str | None = None) -> None:
         super().__init__(collect_device, prefix)
         self.seeds = tuple(seeds)
 
@@ -43,11 +45,15 @@ class ClusterProbeMetric(BaseMetric):
         """
         for sample in data_samples:
             if 'subclass' not in sample:
-                raise UserError('ClusterProbeMetric: the data samples have no subclass: wrap the data set in '
-                                'fec_mm.SuperclassDataset')
+                raise UserError(
+                    'ClusterProbeMetric: the data samples have no subclass: wrap the data set in '
+                    'fec_mm.SuperclassDataset'
+                )
             if FIELD not in sample:
-                raise UserError("ClusterProbeMetric: the data samples have no features: add dict(type='fec_mm.ClusterProbeHook') "
-                                'to custom_hooks')
+                raise UserError(
+                    "ClusterProbeMetric: the data samples have no features: add dict(type='fec_mm.ClusterProbeHook') "
+                    'to custom_hooks'
+                )
             self.results.append((int(sample['subclass']), int(sample['superclass']), sample[FIELD]))
 
     def compute_metrics(self, results: list[tuple[int, int, dict[str, np.ndarray]]]) -> dict[str, float]:
@@ -55,6 +61,10 @@ class ClusterProbeMetric(BaseMetric):
         scores: dict[str, float] = {}
         for layer in results[0][2]:
             found = probe(np.stack([r[2][layer] for r in results]), subclasses, superclasses, seeds=self.seeds)
-            for group, start in ((found['global']['1'], ''), (found['within']['1'], 'within_'), (found['read_out'], '')):
+            for group, start in (
+                (found['global']['1'], ''),
+                (found['within']['1'], 'within_'),
+                (found['read_out'], ''),
+            ):
                 scores.update({f'{layer}/{start}{name}': value['mean'] for name, value in group.items()})
         return scores

@@ -2,6 +2,7 @@
 
 Shapes: N samples; features N×C (floats), labels and clusters N (integers of at least 0).
 """
+
 from __future__ import annotations
 
 import numpy as np
@@ -26,10 +27,12 @@ def check(features: np.ndarray, *labels: np.ndarray) -> None:
     if any(len(label) != len(features) for label in labels):
         raise UserError(f'{len(features)} samples have {[len(label) for label in labels]} labels: give each one')
     for start in range(0, len(features), CHUNK):
-        finite = np.isfinite(features[start:start + CHUNK]).all(1)
+        finite = np.isfinite(features[start : start + CHUNK]).all(1)
         if not finite.all():
-            raise UserError(f'the features of sample {start + int(finite.argmin())} are not finite: the model has diverged, or '
-                            'computes in too low a precision')
+            raise UserError(
+                f'the features of sample {start + int(finite.argmin())} are not finite: the model has diverged, or '
+                'computes in too low a precision'
+            )
 
 
 def kmeans(features: np.ndarray, k: int, seed: int) -> np.ndarray:
@@ -50,7 +53,8 @@ def kmeans(features: np.ndarray, k: int, seed: int) -> np.ndarray:
 
 
 def contingency(labels: np.ndarray, clusters: np.ndarray) -> np.ndarray:
-    """How many samples of each class (rows) are in each cluster (columns); absent numbers have rows or columns of zeros."""
+    """How many samples of each class (rows) are in each cluster (columns); absent numbers have rows or columns of
+    zeros."""
     counts = np.zeros((labels.max() + 1, clusters.max() + 1), dtype=np.int64)
     np.add.at(counts, (labels, clusters), 1)
     return counts
@@ -62,7 +66,8 @@ def purity(counts: np.ndarray) -> float:
 
 
 def matching(counts: np.ndarray) -> np.ndarray:
-    """The cluster of each class in the one-to-one matching with the most samples in common (Hungarian algorithm), or −1."""
+    """The cluster of each class in the one-to-one matching with the most samples in common (Hungarian algorithm), or
+    −1."""
     rows, columns = optional('scipy.optimize', 'probes').linear_sum_assignment(counts, maximize=True)
     found = np.full(len(counts), -1)
     found[rows] = columns
@@ -77,12 +82,13 @@ def hungarian_accuracy(counts: np.ndarray) -> float:
 
 
 def silhouette(features: np.ndarray, clusters: np.ndarray, seed: int) -> float:
-    """The mean silhouette, of at most `SILHOUETTE_SAMPLES` samples; 0 where there is one cluster, or only clusters of one."""
+    """The mean silhouette, of at most `SILHOUETTE_SAMPLES` samples; 0 where there is one cluster, or only clusters of
+    one."""
     if len(features) > SILHOUETTE_SAMPLES:
         chosen = np.sort(np.random.RandomState(seed).choice(len(features), SILHOUETTE_SAMPLES, replace=False))
         features, clusters = features[chosen], clusters[chosen]
     if not 2 <= len(np.unique(clusters)) < len(clusters):
-        return 0.
+        return 0.0
     return float(optional('sklearn.metrics', 'probes').silhouette_score(features, clusters))
 
 
@@ -90,7 +96,8 @@ def agreement(labels: np.ndarray, clusters: np.ndarray) -> dict[str, float]:
     """NMI, AMI, ARI, purity and Hungarian accuracy of clusters as classes.
 
     Returns:
-        `nmi`, `ami`, `ari`, `purity`, `accuracy`. All are 1 for clusters that are the classes; `ami` and `ari` are about 0 for
+        `nmi`, `ami`, `ari`, `purity`, `accuracy`. All are 1 for clusters that are the classes; `ami` and `ari` are
+        about 0 for
         clusters by chance, which `nmi` and `purity` are not: they grow with the number of clusters.
     """
     metrics = optional('sklearn.metrics', 'probes')

@@ -1,4 +1,5 @@
 """What a model costs: time, memory, and the products that it cannot do without."""
+
 from __future__ import annotations
 
 import re
@@ -38,10 +39,11 @@ def in_turn(runs: Sequence[Callable[[], object]], device: str, repeats: int, war
 
 
 def necessary_products(model: nn.Module, images: Tensor) -> Callable[[], None]:
-    """The model's convolutions and linear maps on the shapes that the fast path needs, as one function, forward only or, of a
-    model in training mode, forward and backward.
+    """The model's convolutions and linear maps on the shapes that the fast path needs, as one function, forward only
+    or, of a model in training mode, forward and backward.
 
-    Of an encode layer: features of all positions, values and output of the representatives. Of a pooling layer: the features
+    Of an encode layer: features of all positions, values and output of the representatives. Of a pooling layer: the
+        features
     of the centers, which the argmax compares, the values of the representatives, and the skip convolution.
     """
     maps: list[tuple[nn.Module, Tensor]] = []
@@ -52,7 +54,7 @@ def necessary_products(model: nn.Module, images: Tensor) -> Callable[[], None]:
     def look(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         x = inputs[0]
         if isinstance(module, ClusterEncode):
-            M = (module.settings['centers'] * module.settings['regions'])**2
+            M = (module.settings['centers'] * module.settings['regions']) ** 2
             note(module.f, x)
             note(module.v, x.new_empty(len(x), M, x.shape[-1]))
             note(module.proj, x.new_empty(len(x), M, module.proj.in_features))
@@ -82,13 +84,15 @@ def necessary_products(model: nn.Module, images: Tensor) -> Callable[[], None]:
                     y.backward(torch.ones_like(y))
                     layer.zero_grad(set_to_none=True)
                     x.grad = None
+
     return run
 
 
 def peak_growth(run: Callable[[], object], device: str) -> float:
     """MiB by which the memory in use grows at its highest while `run` runs.
 
-    On a CPU that is what the system counts of the whole process: call it once, before anything else has run in it. On a GPU
+    On a CPU that is what the system counts of the whole process: call it once, before anything else has run in it. On a
+        GPU
     it is what PyTorch allocates for tensors, and `run` runs once before, as the libraries keep what they work in.
 
     Raises:

@@ -1,4 +1,5 @@
 """Features in the plane."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -6,7 +7,7 @@ import numpy as np
 from fec_mm.optional import optional
 
 COMPONENTS = 50  # principal ones, which t-SNE starts from
-PERPLEXITY = 30.
+PERPLEXITY = 30.0
 
 
 def embed(features: np.ndarray, seed: int) -> np.ndarray:

@@ -1,4 +1,6 @@
-"""Columns of features on disk, written row by row: as many as the disk holds, whole or not at all, continued after a stop."""
+"""Columns of features on disk, written row by row: as many as the disk holds, whole or not at all, continued after a
+stop."""
+
 from __future__ import annotations
 
 import json
@@ -19,8 +21,8 @@ CHUNK = 16_384  # rows copied at a time
 class FeatureWriter:
     """Fills a folder with one `.npy` per column, each of `rows` rows.
 
-    The folder is written beside, as `<name>.part`, and renamed by `finish`. A part that was left behind is continued where
-    `save` was last called, if its settings are the same, and thrown away if not.
+    The folder is written beside, as `<name>.part`, and renamed by `finish`. A part that was left behind is continued
+    where `save` was last called, if its settings are the same, and thrown away if not.
 
     Args:
         folder: where the columns will be.
@@ -57,7 +59,7 @@ class FeatureWriter:
                 path = self.part / f'{name}.npy'
                 _reserve(path, self.rows * values[0].nbytes)
                 self._columns[name] = open_memmap(path, 'w+', values.dtype, (self.rows, *values.shape[1:]))
-            self._columns[name][self.done:self.done + len(values)] = values
+            self._columns[name][self.done : self.done + len(values)] = values
         self.done += len(next(iter(columns.values())))
 
     def save(self) -> None:
@@ -86,7 +88,9 @@ def _reserve(path: Path, size: int) -> None:
     """
     free = shutil.disk_usage(path.parent).free
     if size > free:
-        raise UserError(f'{path} needs {size / 2**30:.1f} GiB and {free / 2**30:.1f} are free: make room, or name fewer --layers')
+        raise UserError(
+            f'{path} needs {size / 2**30:.1f} GiB and {free / 2**30:.1f} are free: make room, or name fewer --layers'
+        )
 
 
 def is_finished(folder: Path, rows: int, settings: Mapping[str, Any]) -> bool:
@@ -109,7 +113,7 @@ def join(shards: list[Path], folder: Path, rows: int, settings: Mapping[str, Any
         columns = read_columns(shard)
         length = len(next(iter(columns.values()))) if columns else 0  # of more processes than samples some have none
         for start in range(0, length, CHUNK):
-            writer.append({name: values[start:start + CHUNK] for name, values in columns.items()})
+            writer.append({name: values[start : start + CHUNK] for name, values in columns.items()})
     writer.finish()
     for shard in shards:
         shutil.rmtree(shard)

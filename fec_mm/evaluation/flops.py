@@ -1,15 +1,17 @@
 """Multiply-adds, counted operator by operator while a model runs.
 
-Two counts. *fvcore's convention*, in which the papers' figures are: the operators that `fvcore.nn.FlopCountAnalysis` counts, by
-its formulas. A matrix product or convolution is its multiply-adds; group norm five and adaptive pooling one per number they
-read; all else is nothing. *Every operator*: beside these, one for each element of the largest tensor of an operator that computes
-anything. Operators that only move or make numbers compute nothing, and any operator that is none of these is said to be missed.
+Two counts. *fvcore's convention*, in which the papers' figures are: the operators that `fvcore.nn.FlopCountAnalysis`
+counts, by its formulas. A matrix product or convolution is its multiply-adds; group norm five and adaptive pooling one
+per number they read; all else is nothing. *Every operator*: beside these, one for each element of the largest tensor of
+an operator that computes anything. Operators that only move or make numbers compute nothing, and any operator that is
+none of these is said to be missed.
 
-fvcore's own counter cannot do it: it stops at a matrix times a vector (`input_shapes[1][-2]`), which our pooling layer has, and a
-traced graph shows neither this package's argmax nor a detector's choice of proposals.
+fvcore's own counter cannot do it: it stops at a matrix times a vector (`input_shapes[1][-2]`), which our pooling layer
+has, and a traced graph shows neither this package's argmax nor a detector's choice of proposals.
 
 Shapes: B images, N positions, C channels, e heads, M centers, G = images × regions.
 """
+
 from __future__ import annotations
 
 from collections import Counter
@@ -39,8 +41,17 @@ def _product(*args: Any, **_: Any) -> int:
     return a.numel() * (b.shape[-1] if b.dim() > 1 else 1)
 
 
-def _convolution(x: Tensor, weight: Tensor, bias: Tensor | None, stride: Any, padding: Any, dilation: Any, transposed: bool,
-                 *_: Any, out: Tensor) -> int:
+def _convolution(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    transposed: bool,
+    *_: Any,
+    out: Tensor,
+) -> int:
     return (x if transposed else out).numel() * weight[0].numel()
 
 
@@ -82,17 +93,68 @@ if hasattr(torch.library, 'custom_op'):  # elsewhere its products are seen one b
 # Beside the operators that PyTorch tags as pointwise. One for each element of the largest tensor.
 COMPUTING = {
     getattr(aten, name)
-    for name in ('sum', 'mean', 'max', 'min', 'amax', 'amin', 'argmax', 'any', 'all', 'cumsum', 'prod', 'linalg_vector_norm',
-                 'var', '_softmax', '_log_softmax', 'avg_pool2d', 'max_pool2d_with_indices', 'topk', 'sort',
-                 'floor_divide')
+    for name in (
+        'sum',
+        'mean',
+        'max',
+        'min',
+        'amax',
+        'amin',
+        'argmax',
+        'any',
+        'all',
+        'cumsum',
+        'prod',
+        'linalg_vector_norm',
+        'var',
+        '_softmax',
+        '_log_softmax',
+        'avg_pool2d',
+        'max_pool2d_with_indices',
+        'topk',
+        'sort',
+        'floor_divide',
+    )
 }
 # Beside views. Some of them PyTorch tags as pointwise.
 MOVING = {
     getattr(aten, name)
-    for name in ('_unsafe_view', '_to_copy', 'clone', 'copy_', 'copy', 'lift_fresh', 'cat', 'stack', 'repeat', 'constant_pad_nd',
-                 'gather', 'scatter', 'scatter_', 'index', 'index_put', 'index_put_', 'index_select', 'embedding', 'fill_',
-                 'zero_', 'new_zeros', 'new_ones', 'new_empty', 'new_full', 'zeros_like', 'ones_like', 'empty_like',
-                 'full_like', 'roll', 'flip', 'nonzero', 'masked_select', 'linspace', '_reshape_alias')
+    for name in (
+        '_unsafe_view',
+        '_to_copy',
+        'clone',
+        'copy_',
+        'copy',
+        'lift_fresh',
+        'cat',
+        'stack',
+        'repeat',
+        'constant_pad_nd',
+        'gather',
+        'scatter',
+        'scatter_',
+        'index',
+        'index_put',
+        'index_put_',
+        'index_select',
+        'embedding',
+        'fill_',
+        'zero_',
+        'new_zeros',
+        'new_ones',
+        'new_empty',
+        'new_full',
+        'zeros_like',
+        'ones_like',
+        'empty_like',
+        'full_like',
+        'roll',
+        'flip',
+        'nonzero',
+        'masked_select',
+        'linspace',
+        '_reshape_alias',
+    )
 }
 
 
@@ -123,7 +185,9 @@ class MultiplyAdds(TorchDispatchMode):
         super().__init__()
         self.count = Count()
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None) -> Any:
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
         kwargs = kwargs or {}
         out = func(*args, **kwargs)
         packet, name, count = func._overloadpacket, str(func._overloadpacket), self.count
@@ -149,15 +213,17 @@ def _is_view(func: Any) -> bool:
     return any(a is not None and not a.is_write for a in alias)
 
 
-def count_backbone(backbone: nn.Module, shape: tuple[int, int, int],
-                   implementation: str = 'fast') -> tuple[Count, list[torch.Size]]:
+def count_backbone(
+    backbone: nn.Module, shape: tuple[int, int, int], implementation: str = 'fast'
+) -> tuple[Count, list[torch.Size]]:
     """One image through a backbone; a large one, for which the reference needs gigabytes, without computing anything.
 
     Args:
         backbone: on the CPU, with a tuple of maps for its output.
         shape: of the image, channels×H×W.
-        implementation: 'fast' or 'reference', of a backbone of this package. In fvcore's convention the reference is counted as
-            the published code is: that sums over the clusters of a pooling layer by broadcast multiplications, which fvcore
+        implementation: 'fast' or 'reference', of a backbone of this package. In fvcore's convention the reference is
+            counted as the published code is: that sums over the clusters of a pooling layer by broadcast
+                multiplications, which fvcore
             does not count. Here it is one matrix product, whose M·N·C multiply-adds are put with the other operators.
 
     Returns:

@@ -1,14 +1,17 @@
 """Pooled features of a model's layers, taken by hooks while it runs.
 
-Shapes: B images, C channels; an output is B×C, tokens B×L×C, or a map B×C×H×W or B×H×W×C; pooled, each is B×C in float32.
+Shapes: B images, C channels; an output is B×C, tokens B×L×C, or a map B×C×H×W or B×H×W×C; pooled, each is B×C in
+float32.
 
 How an output is pooled:
 
 - of several outputs (a tuple) the last tensor counts: Swin's stages also return the size of their map;
 - tokens are averaged, without class and distillation tokens, which a backbone counts in `num_extra_tokens`;
-- maps are averaged over their positions. The channels are the second axis, as everywhere in MM; they are the last one inside of
+- maps are averaged over their positions. The channels are the second axis, as everywhere in MM; they are the last one
+inside of
   FEC and Context Cluster, convolutions from images excepted, and of `nn.Linear` and `nn.LayerNorm`, which act on it.
 """
+
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
@@ -38,7 +41,9 @@ def default_layers(model: nn.Module) -> list[str]:
         names = [f'backbone.stages.{i}' for i in range(len(backbone.stages))]
     elif hasattr(backbone, 'layers'):
         depth = len(backbone.layers)
-        names = [f'backbone.layers.{i}' for i in sorted({-(-depth * part // PARTS) - 1 for part in range(1, PARTS + 1)})]
+        names = [
+            f'backbone.layers.{i}' for i in sorted({-(-depth * part // PARTS) - 1 for part in range(1, PARTS + 1)})
+        ]
     else:
         raise UserError(f'{type(backbone).__name__} has no stages to probe by default: name modules with --layers')
     return names + ([HEAD] if _classifier(model) is not None else [])
@@ -57,13 +62,16 @@ def record_features(model: nn.Module, names: Sequence[str]) -> Iterator[dict[str
     """
     record: dict[str, Tensor] = {}
     modules = dict(model.named_modules())
-    last_axis = {id(inner) for m in modules.values() if isinstance(m, ClusterBackbone) for inner in m.modules() if inner is not m}
+    last_axis = {
+        id(inner) for m in modules.values() if isinstance(m, ClusterBackbone) for inner in m.modules() if inner is not m
+    }
     extra = int(getattr(getattr(model, 'backbone', None), 'num_extra_tokens', 0))
     handles = []
 
     def keep(name: str, channels_last: bool) -> Callable[[nn.Module, Any, Any], None]:
         def hook(_module: nn.Module, _inputs: Any, output: Any) -> None:
             record[name] = pool(name, output, channels_last, extra)
+
         return hook
 
     try:
@@ -71,16 +79,21 @@ def record_features(model: nn.Module, names: Sequence[str]) -> Iterator[dict[str
             if name == HEAD:
                 classifier = _classifier(model)
                 if classifier is None:
-                    raise UserError(f'{type(model).__name__} has no linear classifier to probe the input of: leave out {HEAD}')
+                    raise UserError(
+                        f'{type(model).__name__} has no linear classifier to probe the input of: leave out {HEAD}'
+                    )
                 handles.append(classifier.register_forward_pre_hook(_keep_input(record)))
                 continue
             if name not in modules:
-                raise UserError(f"the model has no module '{name}' to probe: choose --layers from model.named_modules()")
+                raise UserError(
+                    f"the model has no module '{name}' to probe: choose --layers from model.named_modules()"
+                )
             module = modules[name]
             while isinstance(module, (nn.Sequential, nn.ModuleList)) and len(module):
                 module = module[-1]
-            channels_last = type(module) in (nn.Linear, nn.LayerNorm) or (id(module) in last_axis
-                                                                        and type(module) is not nn.Conv2d)
+            channels_last = type(module) in (nn.Linear, nn.LayerNorm) or (
+                id(module) in last_axis and type(module) is not nn.Conv2d
+            )
             handles.append(module.register_forward_hook(keep(name, channels_last)))
         yield record
     finally:
@@ -117,7 +130,11 @@ def _keep_input(record: dict[str, Tensor]) -> Callable[[nn.Module, Any], None]:
 def _classifier(model: nn.Module) -> nn.Linear | None:
     """The last linear layer of the head."""
     head = getattr(model, 'head', None)
-    return next((m for m in reversed(list(head.modules())) if isinstance(m, nn.Linear)), None) if head is not None else None
+    return (
+        next((m for m in reversed(list(head.modules())) if isinstance(m, nn.Linear)), None)
+        if head is not None
+        else None
+    )
 
 
 def to_numpy(features: Tensor) -> Any:

@@ -2,6 +2,7 @@
 
 Shapes: features N×C; subclasses and superclasses N, integers from 0.
 """
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -20,8 +21,13 @@ NEIGHBOURS = 20  # at most
 Scores = dict[str, float]
 
 
-def probe(features: np.ndarray, subclasses: np.ndarray, superclasses: np.ndarray, per_subclass: Sequence[int] = (1, ),
-          seeds: Sequence[int] = (0, )) -> dict[str, Any]:
+def probe(
+    features: np.ndarray,
+    subclasses: np.ndarray,
+    superclasses: np.ndarray,
+    per_subclass: Sequence[int] = (1,),
+    seeds: Sequence[int] = (0,),
+) -> dict[str, Any]:
     """Score the features of a layer against the subclasses.
 
     Args:
@@ -33,8 +39,8 @@ def probe(features: np.ndarray, subclasses: np.ndarray, superclasses: np.ndarray
 
     Returns:
         `global` and `within` (superclasses): for each number of clusters per subclass, as a string, the scores of
-        `agreement` and `silhouette`; `within` is the mean over the superclasses, each weighted by its samples. `read_out`:
-        `knn` and `linear` accuracy on the half of the samples that they were not fitted to. Each score is
+        `agreement` and `silhouette`; `within` is the mean over the superclasses, each weighted by its samples.
+        `read_out`: `knn` and `linear` accuracy on the half of the samples that they were not fitted to. Each score is
         `{'mean', 'std', 'values'}` over the seeds; `std` is of the sample (n − 1), 0 for one seed.
 
     Raises:
@@ -59,7 +65,9 @@ def clustered(features: np.ndarray, labels: np.ndarray, per_label: int, seed: in
     return {**agreement(labels, clusters), 'silhouette': silhouette(features, clusters, seed)}
 
 
-def _within(features: np.ndarray, subclasses: np.ndarray, members: Sequence[np.ndarray], per_subclass: int, seed: int) -> Scores:
+def _within(
+    features: np.ndarray, subclasses: np.ndarray, members: Sequence[np.ndarray], per_subclass: int, seed: int
+) -> Scores:
     """The mean scores of clustering each superclass, which are the samples `members`, on its own."""
     scores = [clustered(np.asarray(features[m]), subclasses[m], per_subclass, seed) for m in members]
     sizes = [len(m) for m in members]
@@ -67,7 +75,8 @@ def _within(features: np.ndarray, subclasses: np.ndarray, members: Sequence[np.n
 
 
 def read_out(features: np.ndarray, labels: np.ndarray, seed: int) -> Scores:
-    """Accuracy of k nearest neighbours and of a logistic regression, fitted to half of the samples and tested on the others.
+    """Accuracy of k nearest neighbours and of a logistic regression, fitted to half of the samples and tested on the
+    others.
 
     At most `READ_OUT_SAMPLES` samples take part. Features are standardised by the fitted half.
 
@@ -87,7 +96,9 @@ def read_out(features: np.ndarray, labels: np.ndarray, seed: int) -> Scores:
     neighbours = min(NEIGHBOURS, *np.unique(labels[fit], return_counts=True)[1])  # not more than the smallest class has
     knn = optional('sklearn.neighbors', 'probes').KNeighborsClassifier(neighbours)
     models = {'knn': knn, 'linear': linear.LogisticRegression(max_iter=1000)}
-    return {name: float((model.fit(x, labels[fit]).predict(y) == labels[test]).mean()) for name, model in models.items()}
+    return {
+        name: float((model.fit(x, labels[fit]).predict(y) == labels[test]).mean()) for name, model in models.items()
+    }
 
 
 def spread(scores: Sequence[Scores]) -> dict[str, Any]:
@@ -95,6 +106,6 @@ def spread(scores: Sequence[Scores]) -> dict[str, Any]:
     found = {}
     for name in scores[0]:
         values = [s[name] for s in scores]
-        std = float(np.std(values, ddof=1)) if len(values) > 1 else 0.
+        std = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
         found[name] = {'mean': float(np.mean(values)), 'std': std, 'values': values}
     return found

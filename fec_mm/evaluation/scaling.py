@@ -1,14 +1,19 @@
 """How long training takes on N processes: a model of data-parallel training; the hardware's figures are the user's."""
+
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 
 ASSUMPTIONS = (
-    'Every process computes as fast as one alone, small batches as fast as large ones, and waits for no data. The backward pass '
-    'of a step takes twice as long as its forward pass. Gradients are averaged by a ring all-reduce, once a step, however many '
-    'passes over smaller batches the step consists of. Communication overlaps perfectly with the backward pass and costs it '
-    'nothing. Evaluation, the optimizer and checkpoints take no time.')
+    'Every process computes as fast as one alone, small batches as fast as large ones, and waits for no data. The '
+    'backward pass '
+    'of a step takes twice as long as its forward pass. Gradients are averaged by a ring all-reduce, once a step, '
+    'however many '
+    'passes over smaller batches the step consists of. Communication overlaps perfectly with the backward pass and '
+    'costs it '
+    'nothing. Evaluation, the optimizer and checkpoints take no time.'
+)
 BACKWARD = 2 / 3  # of the time of a step on one process
 BUCKET = 25 * 2**20  # bytes that DistributedDataParallel averages at once
 
@@ -92,6 +97,7 @@ class Plan:
         return math.ceil(self.images / total) * step.seconds / 3600
 
     def overtaken(self, limit: int = 1024) -> int | None:
-        """The smallest number of processes whose communication takes longer than their computation; None: none up to `limit`."""
+        """The smallest number of processes whose communication takes longer than their computation; None: none up to
+        `limit`."""
         steps = (self.step(n) for n in range(1, limit + 1))
         return next((s.processes for s in steps if s is not None and s.communication > s.computation), None)

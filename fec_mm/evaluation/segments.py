@@ -1,9 +1,10 @@
 """How well the segments of a label map fit regions that people drew.
 
-Shapes: label maps and regions are H×W integers, images H×W×C; `valid` is H×W booleans. Segments need not be connected. Measures
-are those of the literature on superpixels (D. Stutz, A. Hermans, B. Leibe, *Superpixels: an evaluation of the state of the art*,
-CVIU 2018); pixels that are not valid (void, ignored) count in none.
+Shapes: label maps and regions are H×W integers, images H×W×C; `valid` is H×W booleans. Segments need not be connected.
+Measures are those of the literature on superpixels (D. Stutz, A. Hermans, B. Leibe, *Superpixels: an evaluation of the
+state of the art*, CVIU 2018); pixels that are not valid (void, ignored) count in none.
 """
+
 from __future__ import annotations
 
 import math
@@ -17,7 +18,9 @@ def tolerance_of(size: tuple[int, int]) -> int:
     return max(1, round(0.0025 * math.hypot(*size)))
 
 
-def measure(labels: np.ndarray, regions: np.ndarray, image: np.ndarray, valid: np.ndarray, tolerance: int) -> dict[str, float]:
+def measure(
+    labels: np.ndarray, regions: np.ndarray, image: np.ndarray, valid: np.ndarray, tolerance: int
+) -> dict[str, float]:
     """Every measure of one label map.
 
     Args:
@@ -29,14 +32,20 @@ def measure(labels: np.ndarray, regions: np.ndarray, image: np.ndarray, valid: n
 
     Returns:
         `segments`, `pieces` (their connected parts, over 4-neighbours) and, from 0 to 1, `asa`, `boundary_recall`,
-        `boundary_precision`, `undersegmentation` (less is better) and `explained_variation`; NaN where an image has no border.
+        `boundary_precision`, `undersegmentation` (less is better) and `explained_variation`; NaN where an image has no
+        border.
     """
     counts = overlaps(labels[valid], regions[valid])
     recall, precision = boundary_recall_precision(labels, regions, valid, tolerance)
     return dict(
-        segments=len(np.unique(labels)), pieces=count_pieces(labels), asa=achievable_accuracy(counts), boundary_recall=recall,
-        boundary_precision=precision, undersegmentation=undersegmentation_error(counts),
-        explained_variation=explained_variation(labels[valid], image[valid]))
+        segments=len(np.unique(labels)),
+        pieces=count_pieces(labels),
+        asa=achievable_accuracy(counts),
+        boundary_recall=recall,
+        boundary_precision=precision,
+        undersegmentation=undersegmentation_error(counts),
+        explained_variation=explained_variation(labels[valid], image[valid]),
+    )
 
 
 def overlaps(labels: np.ndarray, regions: np.ndarray) -> np.ndarray:
@@ -51,7 +60,8 @@ def achievable_accuracy(counts: np.ndarray) -> float:
 
 
 def undersegmentation_error(counts: np.ndarray) -> float:
-    """How far segments leak out of the regions that they touch: Σ over segment and region of min(inside, outside) / pixels.
+    """How far segments leak out of the regions that they touch: Σ over segment and region of min(inside, outside) /
+    pixels.
 
     This is the definition of Neubert and Protzel (2012).
     """
@@ -69,7 +79,9 @@ def boundaries(labels: np.ndarray, valid: np.ndarray) -> np.ndarray:
     return border
 
 
-def boundary_recall_precision(labels: np.ndarray, regions: np.ndarray, valid: np.ndarray, tolerance: int) -> tuple[float, float]:
+def boundary_recall_precision(
+    labels: np.ndarray, regions: np.ndarray, valid: np.ndarray, tolerance: int
+) -> tuple[float, float]:
     """The share of the regions' borders that segments' borders are near to, and the other way round.
 
     Near: within the square of (2·tolerance + 1)² pixels around. NaN where there is no border to take a share of.
@@ -85,7 +97,8 @@ def _share_near(border: np.ndarray, other: np.ndarray, tolerance: int) -> float:
 
 
 def explained_variation(labels: np.ndarray, colours: np.ndarray) -> float:
-    """The share of the colours' variance that remains when each pixel gets its segment's mean; 1 of an image of one colour.
+    """The share of the colours' variance that remains when each pixel gets its segment's mean; 1 of an image of one
+    colour.
 
     Args:
         labels: N.
@@ -95,7 +108,7 @@ def explained_variation(labels: np.ndarray, colours: np.ndarray) -> float:
     values -= values.mean(0)
     total = (values**2).sum()
     if total == 0:
-        return 1.
+        return 1.0
     _, index, counts = np.unique(labels, return_inverse=True, return_counts=True)
     sums = np.stack([np.bincount(index.ravel(), channel) for channel in values.T])
     return float((sums**2 / counts).sum() / total)
@@ -105,9 +118,13 @@ def count_pieces(labels: np.ndarray) -> int:
     """How many connected parts (over 4-neighbours) the segments fall into."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
+
     pixel = np.arange(labels.size).reshape(labels.shape)
-    pairs = [(pixel[a][same], pixel[b][same]) for a, b in ((np.s_[1:], np.s_[:-1]), (np.s_[:, 1:], np.s_[:, :-1]))
-             for same in [labels[a] == labels[b]]]
+    pairs = [
+        (pixel[a][same], pixel[b][same])
+        for a, b in ((np.s_[1:], np.s_[:-1]), (np.s_[:, 1:], np.s_[:, :-1]))
+        for same in [labels[a] == labels[b]]
+    ]
     rows, cols = (np.concatenate(side) for side in zip(*pairs))
     links = coo_array((np.ones(len(rows), bool), (rows, cols)), shape=(labels.size, labels.size))
     return int(connected_components(links, directed=False)[0])
@@ -117,7 +134,8 @@ def square_grid(size: tuple[int, int], segments: int) -> np.ndarray:
     """About so many equal, nearly square cells: what a strided convolution or a patch embedding groups.
 
     Returns:
-        H×W labels of rows × columns cells; of the pairs whose cells are at most half as long again as wide, or the other way
+        H×W labels of rows × columns cells; of the pairs whose cells are at most half as long again as wide, or the
+        other way
         round, that whose product is nearest to `segments`.
     """
     height, width = size

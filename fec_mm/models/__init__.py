@@ -1,4 +1,5 @@
 """What configs name: backbones, necks, and layers for other backbones. Their parts are in `layers`."""
+
 from .backbones import FEC, ContextCluster
 from .necks import ClusterFPN, ClusterGAP
 from .plugins import EncodePlugin, PoolLayer

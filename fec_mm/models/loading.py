@@ -1,4 +1,5 @@
 """What of a checkpoint fits a model: compared before mmengine loads, which only warns of what does not."""
+
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
@@ -12,8 +13,9 @@ from torch import Tensor, nn
 from fec_mm.errors import UserError
 
 
-def differences(own: Mapping[str, Tensor], state: Mapping[str, Tensor],
-                may_differ: Callable[[str], bool] = lambda key: False) -> str:
+def differences(
+    own: Mapping[str, Tensor], state: Mapping[str, Tensor], may_differ: Callable[[str], bool] = lambda key: False
+) -> str:
     """Counts of missing, unknown and misshaped keys with an example each; empty when there are none.
 
     Args:
@@ -23,10 +25,16 @@ def differences(own: Mapping[str, Tensor], state: Mapping[str, Tensor],
     """
     missing = [key for key in own if key not in state and not may_differ(key)]
     unknown = [key for key in state if key not in own and not may_differ(key)]
-    shapes = [f'{key}: {tuple(state[key].shape)} instead of {tuple(own[key].shape)}'
-              for key in own if key in state and state[key].shape != own[key].shape]
-    return '; '.join(f'{len(found)} {what} ({_some(found, 1)})'
-                     for found, what in ((missing, 'missing'), (unknown, 'unknown'), (shapes, 'of another shape')) if found)
+    shapes = [
+        f'{key}: {tuple(state[key].shape)} instead of {tuple(own[key].shape)}'
+        for key in own
+        if key in state and state[key].shape != own[key].shape
+    ]
+    return '; '.join(
+        f'{len(found)} {what} ({_some(found, 1)})'
+        for found, what in ((missing, 'missing'), (unknown, 'unknown'), (shapes, 'of another shape'))
+        if found
+    )
 
 
 def check_pretrained(backbone: nn.Module, init_cfg: Any, may_differ: Callable[[str], bool]) -> None:
@@ -47,16 +55,21 @@ def check_pretrained(backbone: nn.Module, init_cfg: Any, may_differ: Callable[[s
         checkpoint = CheckpointLoader.load_checkpoint(path, 'cpu', logger='silent')
         everything = checkpoint.get('state_dict', checkpoint)
         prefix = f'{prefix.rstrip(".")}.' if prefix else ''
-        state = {key[len(prefix):]: value for key, value in everything.items() if key.startswith(prefix)}
+        state = {key[len(prefix) :]: value for key, value in everything.items() if key.startswith(prefix)}
         wrong = '' if state else f"no key starts with '{prefix}'"
         wrong = wrong or differences(backbone.state_dict(), state, may_differ)
         if wrong:
-            raise UserError(f'checkpoint {path} does not initialise this {name}: {wrong}: {_advice(everything, prefix)}')
+            raise UserError(
+                f'checkpoint {path} does not initialise this {name}: {wrong}: {_advice(everything, prefix)}'
+            )
         own = backbone.state_dict()
         kept = [key for key in own if key not in state]
-        unused = [key for key in everything if not key.startswith(prefix) or key[len(prefix):] not in own]
-        print_log(f'{name}: {len(own) - len(kept)} of {len(own)} tensors are loaded from {path}; not in it: {_some(kept)}; '
-                  f'in it, but not for {name}: {_some(unused)}', logger='current')
+        unused = [key for key in everything if not key.startswith(prefix) or key[len(prefix) :] not in own]
+        print_log(
+            f'{name}: {len(own) - len(kept)} of {len(own)} tensors are loaded from {path}; not in it: {_some(kept)}; '
+            f'in it, but not for {name}: {_some(unused)}',
+            logger='current',
+        )
 
 
 def _some(names: list[str], shown: int = 4) -> str:

@@ -1,4 +1,5 @@
 """Test-time augmentation of detectors, with masks where they predict some."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -19,7 +20,8 @@ FLIPPED = {'horizontal': [2], 'vertical': [1], 'diagonal': [1, 2]}
 
 @MODELS.register_module('DetTTAModel', force=True)
 class MaskTTAModel(DetTTAModel):
-    """In place of mmdet's, which takes detectors of boxes alone: a box that is kept keeps its mask, which is not averaged.
+    """In place of mmdet's, which takes detectors of boxes alone: a box that is kept keeps its mask, which is not
+    averaged.
 
     Args:
         **kwargs: of mmdet's, `module` and `tta_cfg`: `nms`, and how many boxes an image may have, `max_per_img`.
@@ -34,7 +36,7 @@ class MaskTTAModel(DetTTAModel):
         if not len(views):
             return result
         boxes, kept = batched_nms(views.bboxes, views.scores, views.labels, tta_cfg.nms)
-        boxes, kept = boxes[:tta_cfg.max_per_img], kept[:tta_cfg.max_per_img]
+        boxes, kept = boxes[: tta_cfg.max_per_img], kept[: tta_cfg.max_per_img]
         merged = views[kept]
         merged.bboxes, merged.scores = boxes[:, :-1], boxes[:, -1]
         result.pred_instances = merged

@@ -1,4 +1,5 @@
 """The clustering layers by name, for other backbones: channels first, and with the arguments that those give."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -34,14 +35,26 @@ class EncodePlugin(nn.Module):
 
     _abbr_ = 'cluster_encode'
 
-    def __init__(self, in_channels: int, num_heads: int = 4, head_dim: int = 32, centers_per_side: int = 4,
-                 regions_per_side: int = 1, layer_scale_init_value: float = 1e-5) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        num_heads: int = 4,
+        head_dim: int = 32,
+        centers_per_side: int = 4,
+        regions_per_side: int = 1,
+        layer_scale_init_value: float = 1e-5,
+    ) -> None:
         super().__init__()
-        at_least_1('ClusterEncode', num_heads=num_heads, head_dim=head_dim, centers_per_side=centers_per_side,
-                   regions_per_side=regions_per_side)
+        at_least_1(
+            'ClusterEncode',
+            num_heads=num_heads,
+            head_dim=head_dim,
+            centers_per_side=centers_per_side,
+            regions_per_side=regions_per_side,
+        )
         self.norm = GroupNorm(in_channels)
         self.mixer = ClusterEncode(in_channels, num_heads, head_dim, centers_per_side, regions_per_side)
-        self.layer_scale = nn.Parameter(torch.full((in_channels, ), layer_scale_init_value))
+        self.layer_scale = nn.Parameter(torch.full((in_channels,), layer_scale_init_value))
 
     def forward(self, x: Tensor) -> Tensor:
         rows = x.permute(0, 2, 3, 1).contiguous()
@@ -58,7 +71,9 @@ class PoolLayer(nn.Module):
         learn_similarity: Whether the similarity weights positions, and learns; see `Representatives`.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, regions_per_side: int = 1, learn_similarity: bool = False) -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int, regions_per_side: int = 1, learn_similarity: bool = False
+    ) -> None:
         super().__init__()
         at_least_1('ClusterPool', regions_per_side=regions_per_side)
         self.out_channels = out_channels  # Swin asks

@@ -1,4 +1,5 @@
 """Checkpoints of the papers' authors: which model they are, and their keys in our names."""
+
 from __future__ import annotations
 
 import argparse
@@ -35,6 +36,7 @@ EMA = ('state_dict_ema', 'model_ema')
 
 class Converted(NamedTuple):
     """A released checkpoint in our names."""
+
     model: str  # such as 'FEC small'
     state_dict: dict[str, Tensor]  # `backbone.*` and, of a classifier, `head.fc.*`
     left_out: list[str]  # keys that belong to no backbone or classifier: those of a detector or segmenter
@@ -42,6 +44,7 @@ class Converted(NamedTuple):
 
 class Weights(NamedTuple):
     """A state dict of a checkpoint."""
+
     state_dict: dict[str, Tensor]
     key: str | None  # what it is under; None: the checkpoint is the state dict
     others: list[str]  # the keys of averaged weights, which could have been taken; or of those that are not
@@ -55,7 +58,8 @@ def read_released(path: Path, ema: bool = False) -> dict[str, Tensor]:
 def read_weights(path: Path, ema: bool = False) -> Weights:
     """The weights of an authors' checkpoint: a plain state dict, or one under `state_dict` or `model`.
 
-    It is loaded weights-only; the training scripts' `argparse.Namespace`, which real ones carry, is the only class allowed.
+    It is loaded weights-only; the training scripts' `argparse.Namespace`, which real ones carry, is the only class
+    allowed.
 
     Args:
         path: The checkpoint.
@@ -65,7 +69,9 @@ def read_weights(path: Path, ema: bool = False) -> Weights:
         ValueError: It is no checkpoint, has no such weights, or holds objects that could run code.
     """
     checkpoint = _load(path)
-    there = [key for key in (*PLAIN, *EMA) if isinstance(checkpoint, Mapping) and isinstance(checkpoint.get(key), Mapping)]
+    there = [
+        key for key in (*PLAIN, *EMA) if isinstance(checkpoint, Mapping) and isinstance(checkpoint.get(key), Mapping)
+    ]
     others = [key for key in there if (key in EMA) != ema]
     key = next((key for key in there if key not in others), None)
     if ema and key is None:
@@ -102,7 +108,7 @@ def released_keys(backbone: ClusterBackbone) -> dict[str, str]:
             key, fits = re.subn(f'^{pattern}', replacement, name)
             if fits:
                 # The classifiers' only norm has no number.
-                keys[key.replace('norm6.', 'norm.') if backbone.out_indices == (3, ) else key] = name
+                keys[key.replace('norm6.', 'norm.') if backbone.out_indices == (3,) else key] = name
                 break
     return keys
 
@@ -130,7 +136,9 @@ def convert(released: Mapping[str, Tensor]) -> Converted:
         problems.append('missing ' + ({'head.weight', 'head.bias'} - set(head)).pop())
     if problems:
         more = f', and {len(problems) - 5} more' if len(problems) > 5 else ''
-        raise ValueError(f'is no released model; differences from {model}, the closest: ' + ', '.join(problems[:5]) + more)
+        raise ValueError(
+            f'is no released model; differences from {model}, the closest: ' + ', '.join(problems[:5]) + more
+        )
     result = {f'backbone.{keys[key]}': _as_linear(value) for key, value in state.items()}
     result.update({key.replace('head.', 'head.fc.'): value for key, value in head.items()})
     return Converted(model, result, left_out)
@@ -148,7 +156,8 @@ def _closest(state: Mapping[str, Tensor]) -> tuple[str, dict[str, str], list[str
         problems = [f'unknown {key}' for key in state if key not in keys]
         problems += [f'missing {key}' for key in keys if key not in state]
         problems += [
-            f'{key} has shape {tuple(state[key].shape)} instead of {tuple(shapes[name])}' for key, name in keys.items()
+            f'{key} has shape {tuple(state[key].shape)} instead of {tuple(shapes[name])}'
+            for key, name in keys.items()
             if key in state and _as_linear(state[key]).shape != shapes[name]
         ]
         candidates.append((f'{family.__name__} {arch}', keys, problems))

@@ -2,6 +2,7 @@
 
 Shapes: G groups (images × regions), N positions, C channels, e heads, M centers per head.
 """
+
 from __future__ import annotations
 
 import torch
@@ -30,8 +31,8 @@ def first_largest(score: Tensor) -> Tensor:
     """
     if score.device.type != 'cpu' or torch.compiler.is_compiling() or is_exporting():
         return score.max(2)[1]
-    # On a CPU `max` takes one position at a time as soon as it has to say where. Max pooling in channels-last layout, with
-    # positions for channels and centers for rows, takes many.
+    # On a CPU `max` takes one position at a time as soon as it has to say where. Max pooling in channels-last layout,
+    # with positions for channels and centers for rows, takes many.
     G, e, M, N = score.shape
     index = F.max_pool2d(score.reshape(G * e, M, 1, N).permute(0, 3, 1, 2), (M, 1), return_indices=True)[1]
     return index.view(G, e, N)  # the last one where a score is NaN
@@ -71,10 +72,10 @@ def _tiled(x: Tensor, queries: Tensor, bias: Tensor) -> Tensor:
     index = torch.empty(G, heads, N, dtype=torch.int64, device=x.device)
     for g in range(0, G, groups):
         for n in range(0, N, step):
-            q, k = keys[g:g + groups], x[g:g + groups, :, n:n + step]
-            score = scores[:len(q) * row * k.shape[2]].view(len(q), row, -1)
+            q, k = keys[g : g + groups], x[g : g + groups, :, n : n + step]
+            score = scores[: len(q) * row * k.shape[2]].view(len(q), row, -1)
             torch.bmm(q, k, out=score)
-            index[g:g + groups, :, n:n + step] = first_largest(score.unflatten(1, (heads, M)))
+            index[g : g + groups, :, n : n + step] = first_largest(score.unflatten(1, (heads, M)))
     return index.transpose(1, 2).contiguous()
 
 

@@ -1,12 +1,13 @@
 """FEC's clustering-based feature encoding and pooling (section 3.2 of the paper), exactly, without its large tensors.
 
-Values enter only through sums over clusters, so the inputs are summed, and the value and output projections are applied to the
-representatives instead of to all positions. The argmax has no gradient, so it is found first, and the similarity is computed
-for the chosen pairs alone. `fec_mm.ops.reference` has the same functions step by step.
+Values enter only through sums over clusters, so the inputs are summed, and the value and output projections are applied
+to the representatives instead of to all positions. The argmax has no gradient, so it is found first, and the similarity
+is computed for the chosen pairs alone. `fec_mm.ops.reference` has the same functions step by step.
 
 Shapes: B images, H×W positions, C channels, e heads of D channels, r×r regions of N positions and m×m = M centers each,
 G = B·r·r.
 """
+
 from __future__ import annotations
 
 import torch
@@ -16,14 +17,36 @@ from torch import Tensor
 from .assign import assign, first_largest
 from .linear import linear
 from .members import Indexed, OneHot, one_hot_is_faster
-from .regions import average_centers, average_pairs, ceil_div, from_regions, pooled_ids, raster_ids, to_regions, valid_positions
+from .regions import (
+    average_centers,
+    average_pairs,
+    ceil_div,
+    from_regions,
+    pooled_ids,
+    raster_ids,
+    to_regions,
+    valid_positions,
+)
 
 EPS = 1e-12  # that of torch.nn.functional.normalize
 
 
-def encode(x: Tensor, f_weight: Tensor, f_bias: Tensor, v_weight: Tensor, v_bias: Tensor, proj_weight: Tensor,
-           proj_bias: Tensor, alpha: Tensor, beta: Tensor, *, heads: int, centers: int, regions: int = 1,
-           weighting: str = 'count') -> tuple[Tensor, Tensor]:
+def encode(
+    x: Tensor,
+    f_weight: Tensor,
+    f_bias: Tensor,
+    v_weight: Tensor,
+    v_bias: Tensor,
+    proj_weight: Tensor,
+    proj_bias: Tensor,
+    alpha: Tensor,
+    beta: Tensor,
+    *,
+    heads: int,
+    centers: int,
+    regions: int = 1,
+    weighting: str = 'count',
+) -> tuple[Tensor, Tensor]:
     """Clustering-based feature encoding.
 
     Args:
@@ -34,10 +57,12 @@ def encode(x: Tensor, f_weight: Tensor, f_bias: Tensor, v_weight: Tensor, v_bias
         heads: e.
         centers: m, centers per side and region.
         regions: r, regions per side that are clustered independently.
-        weighting: How positions count in their representative: 'count' (FEC, all alike) or 'similarity' (Context Cluster).
+        weighting: How positions count in their representative: 'count' (FEC, all alike) or 'similarity' (Context
+            Cluster).
 
     Returns:
-        The encoded map, B×H×W×C', and the assignments, B×e×H×W int64, in raster order over the map's (r·m)×(r·m) centers.
+        The encoded map, B×H×W×C', and the assignments, B×e×H×W int64, in raster order over the map's (r·m)×(r·m)
+        centers.
     """
     H, W = x.shape[1:3]
     members, similarity, rep, ids = _cluster(x, f_weight, f_bias, alpha, beta, heads, centers, regions, weighting)
@@ -48,7 +73,9 @@ def encode(x: Tensor, f_weight: Tensor, f_bias: Tensor, v_weight: Tensor, v_bias
     return from_regions(y.unflatten(1, (ceil_div(H, regions), ceil_div(W, regions))), regions, (H, W)), ids
 
 
-def represent(x: Tensor, f_weight: Tensor, f_bias: Tensor, alpha: Tensor, beta: Tensor, *, centers: int) -> tuple[Tensor, Tensor]:
+def represent(
+    x: Tensor, f_weight: Tensor, f_bias: Tensor, alpha: Tensor, beta: Tensor, *, centers: int
+) -> tuple[Tensor, Tensor]:
     """A map as m·m representatives of itself: (x̄_m + Σ s·x_n) / (1 + Σ s) over the cluster of each center.
 
     Args:
@@ -64,8 +91,17 @@ def represent(x: Tensor, f_weight: Tensor, f_bias: Tensor, alpha: Tensor, beta: 
     return rep[:, 0], ids
 
 
-def pool(x: Tensor, f_weight: Tensor, f_bias: Tensor, v_weight: Tensor, v_bias: Tensor, alpha: Tensor | None = None,
-         beta: Tensor | None = None, *, regions: int = 1) -> tuple[Tensor, Tensor]:
+def pool(
+    x: Tensor,
+    f_weight: Tensor,
+    f_bias: Tensor,
+    v_weight: Tensor,
+    v_bias: Tensor,
+    alpha: Tensor | None = None,
+    beta: Tensor | None = None,
+    *,
+    regions: int = 1,
+) -> tuple[Tensor, Tensor]:
     """Clustering-based feature pooling: the representatives of ceil(H/2)×ceil(W/2) centers.
 
     As published, the similarity does not enter the value: `f_weight` and `f_bias` receive no gradient.
@@ -73,12 +109,13 @@ def pool(x: Tensor, f_weight: Tensor, f_bias: Tensor, v_weight: Tensor, v_bias: 
     Args:
         x: B×H×W×C, any H and W.
         f_weight, f_bias, v_weight, v_bias: Projections to features and values, C'×C and C'.
-        alpha, beta: If given, positions count in their representative by sigmoid(β + α·cos), as in Context Cluster, and the
-            similarity receives gradients; the assignment is by the cosine as ever. One element each.
+        alpha, beta: If given, positions count in their representative by sigmoid(β + α·cos), as in Context Cluster, and
+            the similarity receives gradients; the assignment is by the cosine as ever. One element each.
         regions: r, regions per side that are clustered independently.
 
     Returns:
-        The representatives as a map, B×ceil(H/2)×ceil(W/2)×C', and the assignments, B×1×H×W int64, as raster positions in it.
+        The representatives as a map, B×ceil(H/2)×ceil(W/2)×C', and the assignments, B×1×H×W int64, as raster positions
+        in it.
     """
     B, H, W, _ = x.shape
     with torch.autocast(x.device.type, enabled=False):
@@ -105,12 +142,22 @@ def pool(x: Tensor, f_weight: Tensor, f_bias: Tensor, v_weight: Tensor, v_bias: 
     return F.linear(rep.to(v_weight.dtype), v_weight, v_bias), from_regions(ids, regions, (H, W)).permute(0, 3, 1, 2)
 
 
-def _cluster(x: Tensor, f_weight: Tensor, f_bias: Tensor, alpha: Tensor, beta: Tensor, heads: int, centers: int, regions: int,
-             weighting: str) -> tuple[OneHot | Indexed, Tensor, Tensor, Tensor]:
+def _cluster(
+    x: Tensor,
+    f_weight: Tensor,
+    f_bias: Tensor,
+    alpha: Tensor,
+    beta: Tensor,
+    heads: int,
+    centers: int,
+    regions: int,
+    weighting: str,
+) -> tuple[OneHot | Indexed, Tensor, Tensor, Tensor]:
     """Centers, assignments and representatives; arguments as of `encode`.
 
     Returns:
-        Who belongs to whom; similarities, G×N×e; representatives in the channels of the map, G×e×M×C; the assignments as
+        Who belongs to whom; similarities, G×N×e; representatives in the channels of the map, G×e×M×C; the assignments
+        as
         `encode` returns them.
     """
     B, H, W, _ = x.shape
@@ -130,12 +177,14 @@ def _cluster(x: Tensor, f_weight: Tensor, f_bias: Tensor, alpha: Tensor, beta: T
         queries = _each_head(center, full(f_weight).unflatten(0, (heads, -1)))
         offsets = (center @ full(f_bias).view(heads, -1, 1)).squeeze(-1)
         # The sigmoid is monotonic: the best center has the largest or, where alpha is negative, the smallest cosine.
-        sign = torch.where(alpha.detach() < 0, -1., 1.).to(x.dtype)
+        sign = torch.where(alpha.detach() < 0, -1.0, 1.0).to(x.dtype)
         queries, offsets = queries * sign, offsets * sign
         excluded = None if choosable is None else _excluded(choosable, offsets)
         members: OneHot | Indexed
         if one_hot_is_faster(heads, M):
-            score = (queries.flatten(1, 2) @ x.transpose(1, 2)).add_(offsets.flatten(1)[..., None]).unflatten(1, (heads, M))
+            score = (
+                (queries.flatten(1, 2) @ x.transpose(1, 2)).add_(offsets.flatten(1)[..., None]).unflatten(1, (heads, M))
+            )
             candidates = score.detach() if excluded is None else score.detach() + excluded[..., None]
             index = _first_if_all_tie(first_largest(candidates).transpose(1, 2).contiguous(), alpha)
             members = OneHot(index, M)
@@ -169,7 +218,8 @@ def normalize(x: Tensor) -> Tensor:
 
 
 def _norm(x: Tensor) -> Tensor:
-    """Of …×D, as …×1. Of a vector that is zero it is infinite: its cosines are 0 as with torch.nn.functional.normalize, and it
+    """Of …×D, as …×1. Of a vector that is zero it is infinite: its cosines are 0 as with torch.nn.functional.normalize,
+    and it
     has no gradient, which there is 1e12 times that of the others.
     """
     norm = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
@@ -188,13 +238,18 @@ def _first_if_all_tie(index: Tensor, alpha: Tensor) -> Tensor:
 
 def _excluded(choosable: Tensor, like: Tensor) -> Tensor:
     """What to add to scores (like: G×e×M) so that centers without positions, (r·r)×M, are never chosen."""
-    return torch.zeros_like(like).masked_fill(~choosable.repeat(like.shape[0] // choosable.shape[0], 1)[:, None], -float('inf'))
+    return torch.zeros_like(like).masked_fill(
+        ~choosable.repeat(like.shape[0] // choosable.shape[0], 1)[:, None], -float('inf')
+    )
 
 
 def _per_head(means: Tensor, v_weight: Tensor, v_bias: Tensor, proj_weight: Tensor) -> Tensor:
-    """Value and output projection of the representatives, G×e×M×C → G×e×M×C', each head with its own rows and columns."""
+    """Value and output projection of the representatives, G×e×M×C → G×e×M×C', each head with its own rows and
+    columns."""
     heads = means.shape[1]
-    values = _each_head(means, full(v_weight).unflatten(0, (heads, -1)).transpose(1, 2)) + full(v_bias).view(heads, 1, -1)
+    values = _each_head(means, full(v_weight).unflatten(0, (heads, -1)).transpose(1, 2)) + full(v_bias).view(
+        heads, 1, -1
+    )
     return _each_head(values, full(proj_weight).unflatten(1, (heads, -1)).permute(1, 2, 0))
 
 

@@ -1,7 +1,9 @@
 """From a coarser map to a finer one: each position takes the feature of the representative that is most similar to it.
 
-Shapes: B images, a fine map of H×W positions, a coarse one of h×w representatives, D channels to compare, C channels to send.
+Shapes: B images, a fine map of H×W positions, a coarse one of h×w representatives, D channels to compare, C channels to
+send.
 """
+
 from __future__ import annotations
 
 import torch
@@ -36,11 +38,12 @@ def most_similar(f: Tensor, keys: Tensor, alpha: Tensor, beta: Tensor, *, near: 
         f: Features of the positions, B×H×W×D.
         keys: Those of the representatives, B×h×w×D.
         alpha, beta: Scale and shift of the cosine, one element each; alpha may be negative.
-        near: Whether the candidates are the coarse cell that a position lies in and its eight neighbours, or all. At a tie it
-            is the own cell, then the first in raster order; of all, the first.
+        near: Whether the candidates are the coarse cell that a position lies in and its eight neighbours, or all. At a
+            tie it is the own cell, then the first in raster order; of all, the first.
 
     Returns:
-        Raster positions in the coarse map, B×H×W int64, and s, B×H×W, at least float32, with gradients of the chosen pair.
+        Raster positions in the coarse map, B×H×W int64, and s, B×H×W, at least float32, with gradients of the chosen
+        pair.
     """
     with torch.autocast(f.device.type, enabled=False):
         f, keys = full(f), normalize(full(keys))
@@ -59,7 +62,8 @@ def most_similar(f: Tensor, keys: Tensor, alpha: Tensor, beta: Tensor, *, near: 
 def dispatch(x: Tensor, values: Tensor, index: Tensor, similarity: Tensor) -> Tensor:
     """x and each position's representative, scaled by its similarity: B×C×H×W, B×C×h×w, B×H×W, B×H×W → B×C×H×W.
 
-    Channels first, unlike the rest of the operators: x is a convolution's output of that layout, and transposing it would cost
+    Channels first, unlike the rest of the operators: x is a convolution's output of that layout, and transposing it
+        would cost
     more than all of this.
     """
     B, C = values.shape[:2]

@@ -1,4 +1,5 @@
 """A product and its bias."""
+
 from __future__ import annotations
 
 import torch

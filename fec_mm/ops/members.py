@@ -2,6 +2,7 @@
 
 Shapes: G groups (images × regions), N positions, C or D channels, e heads, M centers per head.
 """
+
 from __future__ import annotations
 
 import torch
@@ -14,16 +15,16 @@ from .regions import is_exporting
 def one_hot_is_faster(heads: int, centers: int) -> bool:
     """The one place that decides between the two forms, by size and not by device.
 
-    Products with one-hot matrices cost e·M per position and channel, but run at the speed of matrix products, and export to
-    plain operators; scatters and gathers cost e, at the speed of memory. The limit was measured on CPUs. Both forms are
-    deterministic on CUDA under `torch.use_deterministic_algorithms`.
+    Products with one-hot matrices cost e·M per position and channel, but run at the speed of matrix products, and
+    export to plain operators; scatters and gathers cost e, at the speed of memory. The limit was measured on CPUs. Both
+    forms are deterministic on CUDA under `torch.use_deterministic_algorithms`.
     """
     return is_exporting() or heads * centers <= 128
 
 
 def heads_at_once(heads: int, device: torch.device) -> int:
-    """How many heads are summed in one operator: one on a CPU, whose caches do not hold copies of the map; elsewhere all, as
-    launches count."""
+    """How many heads are summed in one operator: one on a CPU, whose caches do not hold copies of the map; elsewhere
+    all, as launches count."""
     return 1 if device.type == 'cpu' else heads
 
 
@@ -58,7 +59,7 @@ class OneHot:
         if is_exporting():
             center = torch.arange(self.centers, device=index.device).view(-1, *[1] * (3 - dim))
             return (index == center) * weight
-        shape = [*weight.shape[:dim], self.centers, *weight.shape[dim + 1:]]
+        shape = [*weight.shape[:dim], self.centers, *weight.shape[dim + 1 :]]
         return weight.new_zeros(shape).scatter_(dim, index, weight)
 
 
@@ -84,8 +85,8 @@ class Indexed:
         sums = x.new_zeros(heads * G * M, x.shape[2])
         step = heads_at_once(heads, x.device)
         for h in range(0, heads, step):
-            rows = self.rows[h:h + step]
-            part = flat.expand(len(rows), -1, -1) if share is None else flat * share[h:h + step, :, None]
+            rows = self.rows[h : h + step]
+            part = flat.expand(len(rows), -1, -1) if share is None else flat * share[h : h + step, :, None]
             sums = _add_rows(sums, rows.flatten(), part.reshape(-1, x.shape[2]))
         ones = x.new_ones(self.rows.numel()) if share is None else share.flatten()
         counts = _add_rows(x.new_zeros(heads * G * M), self.rows.flatten(), ones)
@@ -93,13 +94,19 @@ class Indexed:
 
     def dispatch(self, table: Tensor, weight: Tensor) -> Tensor:
         """Σ over heads of weight · own center's row: G×e×M×C, G×N×e → G×N×C."""
-        y = F.embedding_bag(self.rows.t(), table.transpose(0, 1).flatten(0, 2), mode='sum',
-                            per_sample_weights=weight.flatten(0, 1).to(table.dtype))
+        y = F.embedding_bag(
+            self.rows.t(),
+            table.transpose(0, 1).flatten(0, 2),
+            mode='sum',
+            per_sample_weights=weight.flatten(0, 1).to(table.dtype),
+        )
         return y.unflatten(0, weight.shape[:2])
 
 
 def _add_rows(table: Tensor, row: Tensor, values: Tensor) -> Tensor:
     """table[row[n]] + Σ values[n], in place where that can be."""
-    if torch.jit.is_tracing():  # the exporter to ONNX that builds on it takes the last of several values of a row instead
+    if (
+        torch.jit.is_tracing()
+    ):  # the exporter to ONNX that builds on it takes the last of several values of a row instead
         return table.scatter_add(0, row.view(-1, *[1] * (values.dim() - 1)).expand_as(values), values)
     return table.index_add_(0, row, values)

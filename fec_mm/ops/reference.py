@@ -1,11 +1,12 @@
 """FEC's clustering transcribed step by step from the paper (section 3.2): the yardstick of `fec_mm.ops.clustering`.
 
-It builds score matrices and masks of M×N and products of M×N×D, which is gigabytes per image at detection resolution. It is
-here for tests and benchmarks.
+It builds score matrices and masks of M×N and products of M×N×D, which is gigabytes per image at detection resolution.
+It is here for tests and benchmarks.
 
 Shapes: B images, H×W positions, C channels, e heads of D channels, r×r regions of N positions and m×m = M centers each,
 G = B·r·r.
 """
+
 from __future__ import annotations
 
 import torch
@@ -31,7 +32,9 @@ def _centers(x: Tensor, size: tuple[int, int], valid: Tensor) -> Tensor:
 
 def _choosable(size: tuple[int, int], regions: int, centers: tuple[int, int], like: Tensor, heads: int) -> Tensor:
     """Which centers can be chosen, (G·e)×M: they have positions, and not just those of the center before."""
-    rows, cols = (pooling_matrix(length, side, regions, m, like)[1] for length, side, m in zip(size, like.shape[2:], centers))
+    rows, cols = (
+        pooling_matrix(length, side, regions, m, like)[1] for length, side, m in zip(size, like.shape[2:], centers)
+    )
     ok = rows.view(regions, 1, centers[0], 1) & cols.view(1, regions, 1, centers[1])
     return ok.reshape(regions**2, -1).repeat(like.shape[0] // heads // regions**2, 1).repeat_interleave(heads, 0)
 
@@ -58,9 +61,22 @@ def _valid(size: tuple[int, int], regions: int, padded: tuple[int, int], like: T
     return valid.repeat(like.shape[0] // heads // regions**2, 1).repeat_interleave(heads, 0).view(-1, 1, *padded)
 
 
-def encode(x: Tensor, f_weight: Tensor, f_bias: Tensor, v_weight: Tensor, v_bias: Tensor, proj_weight: Tensor,
-           proj_bias: Tensor, alpha: Tensor, beta: Tensor, *, heads: int, centers: int, regions: int = 1,
-           weighting: str = 'count') -> tuple[Tensor, Tensor]:
+def encode(
+    x: Tensor,
+    f_weight: Tensor,
+    f_bias: Tensor,
+    v_weight: Tensor,
+    v_bias: Tensor,
+    proj_weight: Tensor,
+    proj_bias: Tensor,
+    alpha: Tensor,
+    beta: Tensor,
+    *,
+    heads: int,
+    centers: int,
+    regions: int = 1,
+    weighting: str = 'count',
+) -> tuple[Tensor, Tensor]:
     """Clustering-based feature encoding; see `fec_mm.ops.encode`."""
     H, W = x.shape[1:3]
     f = _split(F.linear(x, f_weight, f_bias), regions, heads)
@@ -81,8 +97,17 @@ def encode(x: Tensor, f_weight: Tensor, f_bias: Tensor, v_weight: Tensor, v_bias
     return y, from_regions(ids, regions, (H, W)).permute(0, 3, 1, 2)
 
 
-def pool(x: Tensor, f_weight: Tensor, f_bias: Tensor, v_weight: Tensor, v_bias: Tensor, alpha: Tensor | None = None,
-         beta: Tensor | None = None, *, regions: int = 1) -> tuple[Tensor, Tensor]:
+def pool(
+    x: Tensor,
+    f_weight: Tensor,
+    f_bias: Tensor,
+    v_weight: Tensor,
+    v_bias: Tensor,
+    alpha: Tensor | None = None,
+    beta: Tensor | None = None,
+    *,
+    regions: int = 1,
+) -> tuple[Tensor, Tensor]:
     """Clustering-based feature pooling; see `fec_mm.ops.pool`."""
     H, W = x.shape[1:3]
     f = _split(F.linear(x, f_weight, f_bias), regions, 1, multiple=2)
@@ -96,4 +121,6 @@ def pool(x: Tensor, f_weight: Tensor, f_bias: Tensor, v_weight: Tensor, v_bias: 
     representatives = (center_v + mask @ v) / (1 + mask.sum(2, keepdim=True))
     rows, cols = ceil_div(H, 2), ceil_div(W, 2)
     pooled = from_regions(representatives.reshape(-1, h // 2, w // 2, v.shape[-1]), regions, (rows, cols))
-    return pooled, from_regions(pooled_ids(index.view(-1, h, w, 1), regions, (h, w), cols), regions, (H, W))[..., 0][:, None]
+    return pooled, from_regions(pooled_ids(index.view(-1, h, w, 1), regions, (h, w), cols), regions, (H, W))[..., 0][
+        :, None
+    ]

@@ -1,9 +1,10 @@
 """Cutting maps into regions and averaging them into centers.
 
-Shapes: B images, H×W positions, C channels, r×r regions of h×w positions each (h = ceil(H/r), w = ceil(W/r)), m×m centers in
-each region. Regions of a map whose sides r does not divide are completed at the bottom and on the right by padding, which
-has weight zero in every mean, sum and count.
+Shapes: B images, H×W positions, C channels, r×r regions of h×w positions each (h = ceil(H/r), w = ceil(W/r)), m×m
+centers in each region. Regions of a map whose sides r does not divide are completed at the bottom and on the right by
+padding, which has weight zero in every mean, sum and count.
 """
+
 from __future__ import annotations
 
 from functools import lru_cache
@@ -28,10 +29,11 @@ def is_exporting() -> bool:
 
 
 def surely(condition: bool | Tensor) -> bool:
-    """Whether a condition on sizes holds; where a size is symbolic (compiling, exporting), whether it holds for all of them.
+    """Whether a condition on sizes holds; where a size is symbolic (compiling, exporting), whether it holds for all of
+    them.
 
-    A branch on it does not tie a graph to the sizes it was traced with. `torch.jit.trace` has tensors for sizes, of which nothing
-    is sure.
+    A branch on it does not tie a graph to the sizes it was traced with. `torch.jit.trace` has tensors for sizes, of
+    which nothing is sure.
     """
     return not isinstance(condition, Tensor) and _known(condition)
 
@@ -81,30 +83,33 @@ def valid_positions(size: tuple[int, int], regions: int, padded: tuple[int, int]
 def pooling_matrix(length: int, side: int, regions: int, centers: int, like: Tensor) -> tuple[Tensor, Tensor]:
     """One side of adaptive average pooling inside each region, as a matrix with the dtype and device of `like`.
 
-    The bins are those of `torch.nn.functional.adaptive_avg_pool2d`, which overlap where m does not divide h (`side`) and
-    repeat positions where m > h. As a matrix product the pooling is deterministic on every device, and exports with
+    The bins are those of `torch.nn.functional.adaptive_avg_pool2d`, which overlap where m does not divide h (`side`)
+    and repeat positions where m > h. As a matrix product the pooling is deterministic on every device, and exports with
     dynamic sizes. Matrices are kept and must not be written to.
 
     Returns:
-        The matrix, (r·m)×length, whose rows sum to one or, for a bin with nothing but padding, to zero; and which bins can be
-        chosen, (r·m) booleans: not those without positions, nor those with the same positions as the one before, which would
-        tie with it.
+        The matrix, (r·m)×length, whose rows sum to one or, for a bin with nothing but padding, to zero; and which bins
+        can be chosen, (r·m) booleans: not those without positions, nor those with the same positions as the one before,
+        which would tie with it.
     """
-    # Nothing is kept while compiling or tracing, or where a dispatch mode sees all operators, such as fake tensors and counters.
+    # Nothing is kept while compiling or tracing, or where a dispatch mode sees all operators, such as fake tensors and
+    # counters.
     plain = type(like) in (Tensor, nn.Parameter) and type(length) is int and not torch.compiler.is_compiling()
     make = _kept_matrix if plain and _get_current_dispatch_mode() is None else _pooling_matrix
     return make(length, side, regions, centers, like.dtype, like.device)
 
 
 @lru_cache(maxsize=256)
-def _kept_matrix(length: int, side: int, regions: int, centers: int, dtype: torch.dtype,
-                 device: torch.device) -> tuple[Tensor, Tensor]:
+def _kept_matrix(
+    length: int, side: int, regions: int, centers: int, dtype: torch.dtype, device: torch.device
+) -> tuple[Tensor, Tensor]:
     with torch.inference_mode(False):  # whose tensors cannot be kept for training
         return _pooling_matrix(length, side, regions, centers, dtype, device)
 
 
-def _pooling_matrix(length: int, side: int, regions: int, centers: int, dtype: torch.dtype,
-                    device: torch.device) -> tuple[Tensor, Tensor]:
+def _pooling_matrix(
+    length: int, side: int, regions: int, centers: int, dtype: torch.dtype, device: torch.device
+) -> tuple[Tensor, Tensor]:
     center = torch.arange(centers, device=device)
     offset = torch.arange(regions, device=device)[:, None] * side
     start = (offset + center * side // centers).flatten()
@@ -148,6 +153,7 @@ def average_pairs(x: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
     Returns:
         The means, G×M×C with M = h·w/4, and which of them have positions at all, G×M.
     """
+
     def squares(t: Tensor) -> Tensor:
         if torch.compiler.is_compiling() and not is_exporting():
             # Inductor cannot lay out the input of avg_pool2d where the sides are even by an expression of the image's.

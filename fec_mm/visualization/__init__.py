@@ -1,8 +1,19 @@
-"""Pictures of what a model clusters. Needs the extra `fec_mm[visualization]` only where something is drawn or merged."""
+"""Pictures of what a model clusters. Needs the extra `fec_mm[visualization]` only where something is drawn or
+merged."""
+
 from fec_mm.clusters import Assignments, cluster_levels, layer_labels, merge_clusters, record_assignments
 
 from .figures import cluster_figure, mean_colours, outlines
 from .hook import ClusterVisualizationHook
 
-__all__ = ['Assignments', 'ClusterVisualizationHook', 'cluster_figure', 'cluster_levels', 'layer_labels', 'mean_colours',
-           'merge_clusters', 'outlines', 'record_assignments']
+__all__ = [
+    'Assignments',
+    'ClusterVisualizationHook',
+    'cluster_figure',
+    'cluster_levels',
+    'layer_labels',
+    'mean_colours',
+    'merge_clusters',
+    'outlines',
+    'record_assignments',
+]

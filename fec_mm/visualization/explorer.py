@@ -1,8 +1,9 @@
 """The explorer: one HTML file, which needs nothing else, in which one looks at clusters with a pointer.
 
-The page gets what the layers assigned (uint8 or uint16, base64) and composes it itself: some bytes per position of a map
-rather than per pixel and level. Its parts are in `explorer_page/`.
+The page gets what the layers assigned (uint8 or uint16, base64) and composes it itself: some bytes per position of a
+map rather than per pixel and level. Its parts are in `explorer_page/`.
 """
+
 from __future__ import annotations
 
 import base64
@@ -33,11 +34,17 @@ def explorer_page(looks: Sequence[Look], title: str, classes: Sequence[str] | No
         title: of the page: which model.
         classes: names of the classes, for a classifier.
     """
-    parts = {name: files(__package__).joinpath('explorer_page', name).read_text(encoding='utf-8')
-             for name in ('page.html', 'style.css', 'maps.js', 'view.js', 'controls.js')}
+    parts = {
+        name: files(__package__).joinpath('explorer_page', name).read_text(encoding='utf-8')
+        for name in ('page.html', 'style.css', 'maps.js', 'view.js', 'controls.js')
+    }
     # In JSON, `<` occurs in strings alone: escaped there, no name can end the script element.
     data = json.dumps([explorer_entry(look, classes) for look in looks], separators=(',', ':')).replace('<', '\\u003c')
-    filling = {'title': html.escape(shown(title)), 'data': data, **{name.split('.')[0]: text for name, text in parts.items()}}
+    filling = {
+        'title': html.escape(shown(title)),
+        'data': data,
+        **{name.split('.')[0]: text for name, text in parts.items()},
+    }
     return re.sub(r'\{\{(\w+)\}\}', lambda match: filling[match[1]], parts['page.html'])
 
 
@@ -48,13 +55,17 @@ def explorer_entry(look: Look, classes: Sequence[str] | None = None) -> dict[str
     ok, png = cv2.imencode('.png', look.image[..., ::-1])
     assert ok
     return dict(
-        name=shown(look.name), width=width, height=height, png=base64.b64encode(png.tobytes()).decode(),
+        name=shown(look.name),
+        width=width,
+        height=height,
+        png=base64.b64encode(png.tobytes()).decode(),
         stem=list((pools or list(encodes.values()))[0].shape[2:]),
         pools=[_pack(ids[0, 0].cpu().numpy()) for ids in pools],
         last=list(look.features.shape[2:]),
         layers=[dict(name=_layer_name(name), **_pack(ids[0].cpu().numpy())) for name, ids in encodes.items()],
         groups=_groups(look) if levels else [],
-        classifier=_classifier(look, classes))
+        classifier=_classifier(look, classes),
+    )
 
 
 def _groups(look: Look) -> list[dict[str, Any]]:
@@ -77,7 +88,8 @@ def _classifier(look: Look, classes: Sequence[str] | None) -> dict[str, Any] | N
         names=[str(classes[k]) if classes else f'class {k}' for k in top.tolist()],
         logits=look.logits[top].tolist(),
         probabilities=look.logits.softmax(0)[top].tolist(),
-        shares=[base64.b64encode(row.astype('<f4').tobytes()).decode() for row in shares])
+        shares=[base64.b64encode(row.astype('<f4').tobytes()).decode() for row in shares],
+    )
 
 
 def _pack(ids: np.ndarray) -> dict[str, Any]:

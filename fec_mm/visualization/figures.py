@@ -2,6 +2,7 @@
 
 Shapes: images are H×W×3 (RGB, uint8), label maps H×W (integers).
 """
+
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MIN_PIXELS = 448  # longer side of a rendering: small inputs are enlarged, so that outlines do not cover them
-PANEL_INCHES = 3.
+PANEL_INCHES = 3.0
 
 
 def mean_colours(image: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -28,7 +29,7 @@ def mean_colours(image: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return means.round().astype(np.uint8)[inverse].reshape(image.shape)
 
 
-def outlines(image: np.ndarray, labels: np.ndarray, colour: tuple[float, float, float] = (1., 1., 0.)) -> np.ndarray:
+def outlines(image: np.ndarray, labels: np.ndarray, colour: tuple[float, float, float] = (1.0, 1.0, 0.0)) -> np.ndarray:
     """The image with the pixels on both sides of every border between clusters coloured, H×W×3, uint8.
 
     Args:

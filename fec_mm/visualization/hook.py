@@ -1,4 +1,5 @@
 """Clusters while they form."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -21,9 +22,10 @@ from .look import look_at
 class ClusterVisualizationHook(Hook):
     """Shows the clusters of fixed images during training, by mmengine's visualizer: in a folder, TensorBoard or W&B.
 
-    Before training and then after every `interval` epochs or iterations the visualizer gets an image `clusters_<name of the
-    file>` for each file: the input, and every level's clusters in their mean colours, side by side. The step is the number of
-    epochs or iterations done. `tools/visualization/clusters_gif.py` makes films of what the local backend wrote.
+    Before training and then after every `interval` epochs or iterations the visualizer gets an image `clusters_<name of
+    the file>` for each file: the input, and every level's clusters in their mean colours, side by side. The step is the
+    number of epochs or iterations done. `tools/visualization/clusters_gif.py` makes films of what the local backend
+    wrote.
 
     Args:
         images: image files; they are loaded as by the test pipeline of the config.
@@ -51,7 +53,9 @@ class ClusterVisualizationHook(Hook):
         if self.by_epoch and self.every_n_epochs(runner, self.interval):
             self.show(runner, runner.epoch + 1)
 
-    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: dict | None = None) -> None:
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: dict | None = None
+    ) -> None:
         """Show the clusters if it is time."""
         if not self.by_epoch and self.every_n_train_iters(runner, self.interval):
             self.show(runner, runner.iter + 1)
@@ -71,6 +75,6 @@ class ClusterVisualizationHook(Hook):
                 maps = [labels[0].cpu().numpy() for labels in look.required_levels()]
                 panels = [look.image, *(mean_colours(look.image, labels) for labels in maps)]
                 picture = np.concatenate([enlarge(panel) for panel in panels], axis=1)
-                runner.visualizer.add_image(f"clusters_{look.name.rsplit('.', 1)[0]}", picture, step)
+                runner.visualizer.add_image(f'clusters_{look.name.rsplit(".", 1)[0]}', picture, step)
         finally:
             model.train(training)

@@ -2,6 +2,7 @@
 
 Shapes: a batch is 1×3×H×W, normalised and padded; a picture H'×W'×3 (RGB, uint8) is its upper left part, before that.
 """
+
 from __future__ import annotations
 
 from typing import Any
@@ -30,6 +31,7 @@ class TestPipeline:
     Raises:
         UserError: the pipeline is not to be found.
     """
+
     __test__ = False  # not a test, whatever pytest takes its name for
 
     def __init__(self, cfg: Config) -> None:
@@ -62,6 +64,8 @@ class TestPipeline:
         preprocess: Any = model.data_preprocessor
         batch = preprocess(dict(inputs=[inputs], data_samples=[packed['data_samples']]), False)['inputs']
         if inputs.dtype != torch.uint8 or len(inputs) != 3:
-            raise UserError(f'{shown(path)}: the test pipeline yields {inputs.dtype} with {len(inputs)} channels, which is no '
-                            'picture: normalise in data_preprocessor, and load in colour')
+            raise UserError(
+                f'{shown(path)}: the test pipeline yields {inputs.dtype} with {len(inputs)} channels, which is no '
+                'picture: normalise in data_preprocessor, and load in colour'
+            )
         return inputs.numpy()[::-1].transpose(1, 2, 0).copy(), batch  # all three toolboxes load BGR

@@ -2,6 +2,7 @@
 
 Shapes: a picture is H'×W'×3 (RGB, uint8), the upper left part of the H×W that the network got; features are 1×C×h×w.
 """
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ class Look:
         logits: of a classifier whose logits are sums over positions, one per class; otherwise None.
         shares: of the same, the part of each logit that each position of `features` adds, classes×h×w.
     """
+
     name: str
     image: np.ndarray
     record: Assignments
@@ -50,11 +52,11 @@ class Look:
 
     def head(self, layer: str, head: int) -> Tensor:
         """The centers that the pixels went to in one head of an encode layer, 1×H'×W'."""
-        ids = self.record.encodes[layer][:, head:head + 1]
+        ids = self.record.encodes[layer][:, head : head + 1]
         return self._without_padding(layer_labels(ids, self.record.pools, self.record.image_size)[:, 0])
 
     def _without_padding(self, labels: Tensor) -> Tensor:
-        return labels[..., :self.image.shape[0], :self.image.shape[1]]
+        return labels[..., : self.image.shape[0], : self.image.shape[1]]
 
 
 @torch.no_grad()
@@ -78,8 +80,8 @@ def look_at(path: str, model: Any, pipeline: TestPipeline) -> Look:
 def logit_shares(model: nn.Module, features: Tensor) -> tuple[Tensor, Tensor] | None:
     """What each position adds to each logit of a classifier that averages its last map: exact, logit = Σ shares + bias.
 
-    The logits are W·mean(y) + bias with y the normalised features, so that position n adds W·y_n / (h·w). The norm's mean and
-    deviation, which all positions share, are taken as they are.
+    The logits are W·mean(y) + bias with y the normalised features, so that position n adds W·y_n / (h·w). The norm's
+    mean and deviation, which all positions share, are taken as they are.
 
     Args:
         model: of mmpretrain, whose neck is GlobalAveragePooling and whose head is LinearClsHead.

@@ -1,4 +1,5 @@
 """Plots of what a probe found."""
+
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -14,8 +15,11 @@ if TYPE_CHECKING:
 MAX_NAMES = 40  # more do not fit beside a confusion or into a legend
 
 
-def layer_figure(scores: Mapping[str, Mapping[str, tuple[float, float]]], what: str = 'score',
-                 without_model: Mapping[str, float] | None = None) -> Figure:
+def layer_figure(
+    scores: Mapping[str, Mapping[str, tuple[float, float]]],
+    what: str = 'score',
+    without_model: Mapping[str, float] | None = None,
+) -> Figure:
     """Scores against layers, the lines of a group in one panel.
 
     Args:
@@ -34,7 +38,9 @@ def layer_figure(scores: Mapping[str, Mapping[str, tuple[float, float]]], what: 
             drawn = ax.errorbar(range(len(layers)), means, stds, marker='o', capsize=3, label=line)
             if without_model and line in without_model:
                 ax.axhline(without_model[line], color=drawn.lines[0].get_color(), linestyle='--', linewidth=1)
-        ax.set_xticks(range(len(layers)), [_plain(name.removeprefix('backbone.')) for name in layers], rotation=30, ha='right')
+        ax.set_xticks(
+            range(len(layers)), [_plain(name.removeprefix('backbone.')) for name in layers], rotation=30, ha='right'
+        )
         ax.set_title(titles.get(group, group))
         ax.grid(alpha=0.3)
         ax.legend(fontsize=8)
@@ -46,7 +52,9 @@ def confusion_figure(counts: np.ndarray, names: Sequence[str], title: str) -> Fi
     """Subclasses (rows) against clusters (columns), each row as shares of its samples."""
     figure: Figure = optional('matplotlib.figure', 'figures').Figure(figsize=(7, 6), layout='constrained')
     ax = figure.subplots()
-    image = ax.imshow(counts / np.maximum(counts.sum(1, keepdims=True), 1), cmap='viridis', vmin=0, vmax=1, aspect='auto')
+    image = ax.imshow(
+        counts / np.maximum(counts.sum(1, keepdims=True), 1), cmap='viridis', vmin=0, vmax=1, aspect='auto'
+    )
     figure.colorbar(image, label='share of the subclass')
     if len(names) <= MAX_NAMES:
         ax.set_yticks(range(len(names)), [_plain(name) for name in names], fontsize=8)
@@ -60,7 +68,11 @@ def embedding_figure(points: np.ndarray, labels: np.ndarray, names: Sequence[str
     """Points, N×2, in the colour of their label."""
     figure: Figure = optional('matplotlib.figure', 'figures').Figure(figsize=(7.5, 6), layout='constrained')
     ax = figure.subplots()
-    colours = optional('matplotlib', 'figures').colormaps['tab10' if len(names) <= 10 else 'nipy_spectral'].resampled(len(names))
+    colours = (
+        optional('matplotlib', 'figures')
+        .colormaps['tab10' if len(names) <= 10 else 'nipy_spectral']
+        .resampled(len(names))
+    )
     for label in np.unique(labels):
         chosen = points[labels == label]
         ax.scatter(chosen[:, 0], chosen[:, 1], s=8, color=colours(int(label)), label=_plain(names[label]))
@@ -74,5 +86,5 @@ def embedding_figure(points: np.ndarray, labels: np.ndarray, names: Sequence[str
 
 def _plain(text: str, limit: int = 30) -> str:
     """Short, and without the signs that matplotlib takes for mathematics."""
-    text = text if len(text) <= limit * 3 else f'{text[:limit * 3]}…'
+    text = text if len(text) <= limit * 3 else f'{text[: limit * 3]}…'
     return text.replace('$', r'\$')

@@ -1,4 +1,5 @@
 """What a training continues from, among files that are whole, damaged, elsewhere or of another kind."""
+
 from __future__ import annotations
 
 import os
@@ -15,7 +16,7 @@ def write(path: Path, age: int = 0, damage: bool = False, **content: object) -> 
     torch.save({**dict(meta={}, message_hub={}, optimizer={}, state_dict=dict(x=torch.ones(99))), **content}, path)
     if damage:
         path.write_bytes(path.read_bytes()[:-300])
-    os.utime(path, (10 ** 9 - age, 10 ** 9 - age))
+    os.utime(path, (10**9 - age, 10**9 - age))
     return str(path)
 
 
@@ -48,8 +49,11 @@ def test_the_newest_whole_one_is_next(tmp_path: Path, pointer: str | None) -> No
         point(tmp_path, pointer.format(tmp_path))
     found, notes = last_checkpoint(str(tmp_path))
     assert found == expected
-    assert f'checkpoint {tmp_path}/iter_30.pth is damaged or cut short: use another one, or copy it again; continuing from ' \
-           f'{expected}' in notes
+    assert (
+        f'checkpoint {tmp_path}/iter_30.pth is damaged or cut short: use another one, or copy it again; continuing '
+        f'from '
+        f'{expected}' in notes
+    )
 
 
 def test_a_folder_that_was_moved_or_is_elsewhere(tmp_path: Path) -> None:
@@ -66,8 +70,9 @@ def test_a_folder_that_was_moved_or_is_elsewhere(tmp_path: Path) -> None:
     assert last_checkpoint(str(tmp_path / 'log'))[0] == expected
 
 
-@pytest.mark.parametrize('content', [b'\x80\x02K\x01q\x00(', b'\x80\x02\x8a', b'\x80\x02t.', b'j\x00\x00\x00\x00.', b'',
-                                     b'\0' * 99])
+@pytest.mark.parametrize(
+    'content', [b'\x80\x02K\x01q\x00(', b'\x80\x02\x8a', b'\x80\x02t.', b'j\x00\x00\x00\x00.', b'', b'\0' * 99]
+)
 def test_bytes_that_are_no_pickle(tmp_path: Path, content: bytes) -> None:
     """Also those of which torch's loader says IndexError or struct.error: they are passed over."""
     expected = write(tmp_path / 'epoch_1.pth', age=5)
@@ -96,8 +101,15 @@ def test_the_newest_is_the_one_with_most_iterations(tmp_path: Path) -> None:
     assert last_checkpoint(str(tmp_path)) == (expected, [])
 
 
-@pytest.mark.parametrize(('name', 'template'), [('ckpt-{}.pth', 'epoch_{}.pth'), ('step{:04d}.pt', 'step{:04d}.pt'),
-                                                ('{}.pth', '{}.pth'), ('ckpt-{}.pth', 'ckpt-{}.pth')])
+@pytest.mark.parametrize(
+    ('name', 'template'),
+    [
+        ('ckpt-{}.pth', 'epoch_{}.pth'),
+        ('step{:04d}.pt', 'step{:04d}.pt'),
+        ('{}.pth', '{}.pth'),
+        ('ckpt-{}.pth', 'ckpt-{}.pth'),
+    ],
+)
 def test_checkpoints_of_another_name(tmp_path: Path, name: str, template: str) -> None:
     """By the config, or by what mmengine noted in them."""
     names = [name.format(i) for i in range(4)]
@@ -122,7 +134,9 @@ def test_the_folder_of_the_hook(tmp_path: Path) -> None:
     assert last_checkpoint(str(tmp_path / 'work/run/'), out_dir='s3://big') == (None, [])
 
 
-@pytest.mark.parametrize('content', [torch.ones(3), [1], {'meta': 3}, {'message_hub': {'runtime_info': {'last_ckpt': 7}}}])
+@pytest.mark.parametrize(
+    'content', [torch.ones(3), [1], {'meta': 3}, {'message_hub': {'runtime_info': {'last_ckpt': 7}}}]
+)
 def test_other_files_are_none(tmp_path: Path, content: object) -> None:
     torch.save(content, tmp_path / 'x.pth')
     assert last_checkpoint(str(tmp_path)) == (None, [])

@@ -1,4 +1,5 @@
 """How tools end."""
+
 from __future__ import annotations
 
 import json
@@ -29,8 +30,10 @@ def test_success(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_mistake_of_the_user_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert end(capsys, UserError('a is b:\n   do c')) == (1, 'error: a is b: do c\n')
-    assert end(capsys, FileNotFoundError(2, 'No such file', 'data/x')) == \
-        (1, 'error: data/x does not exist: correct the path\n')
+    assert end(capsys, FileNotFoundError(2, 'No such file', 'data/x')) == (
+        1,
+        'error: data/x does not exist: correct the path\n',
+    )
 
 
 def test_bug_keeps_its_traceback(capsys: pytest.CaptureFixture[str]) -> None:
@@ -45,8 +48,9 @@ def test_interruption(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize('name', ['LOCAL_RANK', 'SLURM_LOCALID', 'OMPI_COMM_WORLD_LOCAL_RANK'])
-def test_other_processes_are_quiet(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
-                                   name: str) -> None:
+def test_other_processes_are_quiet(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     monkeypatch.setenv(name, '1')
     assert end(capsys, UserError('x')) == (1, '')
 

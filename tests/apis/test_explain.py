@@ -1,4 +1,5 @@
 """Exceptions of libraries, raised by the libraries themselves, and what a user reads instead."""
+
 from __future__ import annotations
 
 import pickle
@@ -29,8 +30,7 @@ class Picky:
         if bug == 'type':
             len(3)  # type: ignore[arg-type]
         if len(depths) != 2:
-            raise ValueError(
-                f'depths {depths} must have 2 elements,\n one per stage')
+            raise ValueError(f'depths {depths} must have 2 elements,\n one per stage')
 
 
 def line(run: Callable[[], Any]) -> str | None:
@@ -43,8 +43,10 @@ def line(run: Callable[[], Any]) -> str | None:
 
 
 def test_contradicting_settings() -> None:
-    assert line(lambda: PLAIN.build(dict(type='Picky', depths=(1, )))) == \
-        'Picky: depths (1,) must have 2 elements, one per stage (correct the config)'
+    assert (
+        line(lambda: PLAIN.build(dict(type='Picky', depths=(1,))))
+        == 'Picky: depths (1,) must have 2 elements, one per stage (correct the config)'
+    )
     assert 'unexpected keyword argument' in (line(lambda: PLAIN.build(dict(type='Picky', width=3))) or '')
 
 
@@ -65,7 +67,8 @@ def test_unknown_types_suggest_the_nearest() -> None:
     assert "did you mean 'fec_mm.FEC'" in (line(lambda: MODELS.build(dict(type='fec_mm.Fec'))) or '')
     assert 'custom_imports' in (line(lambda: HOOKS.build(dict(type='Qqqq'))) or '')
     constructor = OPTIM_WRAPPER_CONSTRUCTORS.get('DefaultOptimWrapperConstructor')(
-        dict(type='OptimWrapper', optimizer=dict(type='sgd', lr=1)))
+        dict(type='OptimWrapper', optimizer=dict(type='sgd', lr=1))
+    )
     assert "did you mean 'SGD'?" in (line(lambda: constructor(nn.Linear(1, 1))) or '')
 
 
@@ -82,11 +85,14 @@ def test_missing_setting() -> None:
     assert line(lambda: {}['b']) is None
 
 
-@pytest.mark.parametrize(('error', 'expected'), [
-    (AssertionError('failed to load image: a b/c.png'), 'a b/c.png is not a readable image: replace it'),
-    (FileNotFoundError(2, 'No such file or directory', 'x/y.png'), 'x/y.png does not exist: correct the path'),
-    (ValueError('a bug'), None),
-])
+@pytest.mark.parametrize(
+    ('error', 'expected'),
+    [
+        (AssertionError('failed to load image: a b/c.png'), 'a b/c.png is not a readable image: replace it'),
+        (FileNotFoundError(2, 'No such file or directory', 'x/y.png'), 'x/y.png does not exist: correct the path'),
+        (ValueError('a bug'), None),
+    ],
+)
 def test_exceptions_of_loader_workers_are_unpacked(error: Exception, expected: str | None) -> None:
     def fail() -> None:
         raise error
@@ -107,8 +113,10 @@ def test_empty_dataset() -> None:
         def load_data_list(self) -> list:
             return []
 
-    assert line(lambda: Nothing(ann_file='a.txt', pipeline=[])) == \
-        'a.txt gives no sample to Nothing: check the annotations, metainfo.classes, the image folder and filter_cfg'
+    assert (
+        line(lambda: Nothing(ann_file='a.txt', pipeline=[]))
+        == 'a.txt gives no sample to Nothing: check the annotations, metainfo.classes, the image folder and filter_cfg'
+    )
 
 
 def test_missing_packages() -> None:

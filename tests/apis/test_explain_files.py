@@ -1,4 +1,5 @@
 """Lines about files and folders: one that is gone, names with line breaks, names that are no UTF-8."""
+
 from __future__ import annotations
 
 import os
@@ -37,7 +38,10 @@ def test_work_dir_that_was_removed(tmp_path: Path) -> None:
 
 def test_other_files_that_do_not_exist(tmp_path: Path) -> None:
     runner = SimpleNamespace(work_dir=str(tmp_path / 'work'))
-    assert line(lambda: write(runner, tmp_path / 'data/x.json')) == f'{tmp_path}/data/x.json does not exist: correct the path'
+    assert (
+        line(lambda: write(runner, tmp_path / 'data/x.json'))
+        == f'{tmp_path}/data/x.json does not exist: correct the path'
+    )
     (tmp_path / 'work').mkdir()
     assert line((tmp_path / 'work/x').read_text) == f'{tmp_path}/work/x does not exist: correct the path'
 
@@ -55,7 +59,9 @@ def test_lines_of_others_are_joined_and_spaces_stay() -> None:
 
 
 def test_names_that_are_no_utf8(tmp_path: Path) -> None:
-    text = f"data_root = '{tmp_path}/{os.fsdecode(bytes([99, 0xe9]))}/data'\n"
-    assert line(lambda: (tmp_path / 'config.py').write_text(text, encoding='utf-8')) == \
-        f'{tmp_path}/c\\xe9/data is no UTF-8: rename the file or folder'
+    text = f"data_root = '{tmp_path}/{os.fsdecode(bytes([99, 0xE9]))}/data'\n"
+    assert (
+        line(lambda: (tmp_path / 'config.py').write_text(text, encoding='utf-8'))
+        == f'{tmp_path}/c\\xe9/data is no UTF-8: rename the file or folder'
+    )
     assert line(lambda: 'ü'.encode('ascii')) is None

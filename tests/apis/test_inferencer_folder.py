@@ -1,4 +1,5 @@
 """Which files of a folder are images to an inferencer."""
+
 from __future__ import annotations
 
 import logging
@@ -21,5 +22,10 @@ def test_images_of_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     for name in ('b.JFIF', 'a.png', 'c.webp'):
         Image.new('RGB', (4, 4)).save(tmp_path / name)
     assert inferencer._images(tmp_path) == [str(tmp_path / name) for name in ('a.png', 'b.JFIF', 'c.webp')]
-    assert said == [(f'{tmp_path}: 2 images, such as p.HEIC, are passed over: OpenCV does not read them', 'current',
-                     logging.WARNING)]
+    assert said == [
+        (
+            f'{tmp_path}: 2 images, such as p.HEIC, are passed over: OpenCV does not read them',
+            'current',
+            logging.WARNING,
+        )
+    ]

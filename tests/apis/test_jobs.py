@@ -1,4 +1,5 @@
 """Several at a time: results in order, no more than that many, nothing started after an error."""
+
 from __future__ import annotations
 
 import threading

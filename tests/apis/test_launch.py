@@ -1,4 +1,5 @@
 """Who is waited for, when not all come."""
+
 from __future__ import annotations
 
 import time
@@ -13,7 +14,7 @@ from fec_mm.apis.launch import Place, _say, naming_the_missing, process_group
 from tests.tools.commands import free_port
 
 
-def until(condition: Any, seconds: float = 20.) -> None:
+def until(condition: Any, seconds: float = 20.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end
@@ -30,8 +31,10 @@ def test_who_has_not_come_is_named_by_the_first_who_has(capfd: Any) -> None:
         said += capfd.readouterr().err
         return said.count('\n') >= 2
 
-    with naming_the_missing('node', lambda: Place('127.0.0.1', port, 0, 4), after=0.5), \
-            naming_the_missing('node', lambda: Place('127.0.0.1', port, 2, 4), after=0.5):
+    with (
+        naming_the_missing('node', lambda: Place('127.0.0.1', port, 0, 4), after=0.5),
+        naming_the_missing('node', lambda: Place('127.0.0.1', port, 2, 4), after=0.5),
+    ):
         until(heard)  # after one half and one whole second
         for rank in (1, 3):
             store.set(f'fec_mm/node/{rank}', 'here')
@@ -41,8 +44,10 @@ def test_who_has_not_come_is_named_by_the_first_who_has(capfd: Any) -> None:
     assert 2 <= len(lines) <= 4
     for line in lines[:2]:
         assert line.startswith('warning: waiting for node 1, 3 of 4 (counted from 0), for ')
-        assert line.endswith(': run the same command there, with its own NODE_RANK, and with the NNODES, MASTER_ADDR and PORT of '
-                             'this one')
+        assert line.endswith(
+            ': run the same command there, with its own NODE_RANK, and with the NNODES, MASTER_ADDR and PORT of '
+            'this one'
+        )
 
 
 @pytest.mark.parametrize(('address', 'why'), [('127.0.0.1', 'Connection refused'), ('no-such-host.invalid', '')])

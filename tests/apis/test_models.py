@@ -1,4 +1,5 @@
 """Models by name, and inference by the toolboxes' own inferencers."""
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -21,7 +22,8 @@ SCOPES = dict(zip(('classification', 'detection', 'segmentation'), TASKS))
 CLASSES = {'classification': ['left', 'right'], 'detection': ['square'], 'segmentation': ['ground', 'square']}
 EXTRA = {
     # mmpretrain's inferencer reads images in colour whatever the config says.
-    'classification': "test_dataloader['dataset']['pipeline'][0].pop('color_type')\nmodel['backbone']['in_channels'] = 3\n",
+    'classification': "test_dataloader['dataset']['pipeline'][0].pop('color_type')\nmodel['backbone']['in_channels'] "
+    '= 3\n',
     'detection': "visualizer = dict(type='DetLocalVisualizer')\n",
     'segmentation': "visualizer = dict(type='SegLocalVisualizer')\n",
 }
@@ -47,8 +49,19 @@ def tiny(root: Path) -> Tiny:
             make_config(root, SCOPES[task], EXTRA[task])
             torch.manual_seed(0)
             model = get_model(config)
-            torch.save({'state_dict': model.state_dict(), 'meta': {'dataset_meta': {'classes': CLASSES[task], 'palette': [
-                (9, 9, 9), (200, 0, 0)][:len(CLASSES[task])], 'reduce_zero_label': False}}}, checkpoint)
+            torch.save(
+                {
+                    'state_dict': model.state_dict(),
+                    'meta': {
+                        'dataset_meta': {
+                            'classes': CLASSES[task],
+                            'palette': [(9, 9, 9), (200, 0, 0)][: len(CLASSES[task])],
+                            'reduce_zero_label': False,
+                        }
+                    },
+                },
+                checkpoint,
+            )
         return config, checkpoint
 
     return get
@@ -56,7 +69,9 @@ def tiny(root: Path) -> Tiny:
 
 def test_names() -> None:
     assert len(list_models()) == sum(len(list_models(task)) for task in SCOPES) > 20
-    assert list_models('classification', 'fec-*') == [f'fec-{size}_4xb256-310e_in1k' for size in ('base', 'large', 'small')]
+    assert list_models('classification', 'fec-*') == [
+        f'fec-{size}_4xb256-310e_in1k' for size in ('base', 'large', 'small')
+    ]
     assert list_models('detection', 'coc-tiny*') == []
 
 
@@ -93,11 +108,14 @@ def own_inferencer(task: str, config: Path, checkpoint: Path) -> Any:
     init_default_scope(SCOPES[task])
     if task == 'classification':
         from mmpretrain import ImageClassificationInferencer
+
         return ImageClassificationInferencer(str(config), pretrained=str(checkpoint))
     if task == 'detection':
         from mmdet.apis import DetInferencer
+
         return DetInferencer(str(config), str(checkpoint))
     from mmseg.apis import MMSegInferencer
+
     return MMSegInferencer(str(config), str(checkpoint))
 
 
@@ -118,8 +136,9 @@ def assert_same(a: Any, b: Any) -> None:
 
 
 @pytest.mark.parametrize('task', SCOPES)
-def test_results_are_the_toolboxes(tiny: Tiny, root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
-                                   task: str) -> None:
+def test_results_are_the_toolboxes(
+    tiny: Tiny, root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], task: str
+) -> None:
     """A file, a folder and arrays: the same as from the toolbox's own inferencer, and pictures."""
     inferencer = FECInferencer(task, *tiny(task))
     files = [str(root / f'data/images/{i}.png') for i in range(3)]
@@ -144,8 +163,12 @@ def test_bad_inputs_are_one_line(tiny: Tiny, root: Path, tmp_path: Path) -> None
     inferencer = FECInferencer('classification', *tiny('classification'))
     (tmp_path / 'broken.png').write_bytes((root / 'data/images/0.png').read_bytes()[:40])
     (tmp_path / 'empty').mkdir()
-    for given, text in ((tmp_path / 'none.png', 'does not exist'), (tmp_path / 'empty', 'has no image'),
-                        (tmp_path, 'not a readable image'), ('none.png', 'does not exist')):
+    for given, text in (
+        (tmp_path / 'none.png', 'does not exist'),
+        (tmp_path / 'empty', 'has no image'),
+        (tmp_path, 'not a readable image'),
+        ('none.png', 'does not exist'),
+    ):
         with pytest.raises(UserError, match=text):
             inferencer(given)
     with pytest.raises(UserError, match='is for classification'):

@@ -1,4 +1,5 @@
 """One training at a time in a folder."""
+
 from __future__ import annotations
 
 import errno
@@ -30,7 +31,9 @@ with occupied(sys.argv[1]):
 
 def hold(folder: Path) -> tuple[subprocess.Popen[str], int]:
     """A process that has the folder, and its child."""
-    holder = subprocess.Popen([sys.executable, '-c', textwrap.dedent(HOLDER), str(folder)], stdout=subprocess.PIPE, text=True)
+    holder = subprocess.Popen(
+        [sys.executable, '-c', textwrap.dedent(HOLDER), str(folder)], stdout=subprocess.PIPE, text=True
+    )
     assert holder.stdout is not None
     return holder, int(holder.stdout.readline().split()[1])
 
@@ -38,8 +41,11 @@ def hold(folder: Path) -> tuple[subprocess.Popen[str], int]:
 def test_a_folder_in_use_is_refused_and_free_after_a_kill(tmp_path: Path) -> None:
     holder, child = hold(tmp_path / 'work')
     try:
-        says = (rf'work is in use by another training \(process {holder.pid} of .*, since 20.*\): wait for it, or choose another '
-                r'--work-dir; if there is none, remove .*work/\.in_use')
+        says = (
+            rf'work is in use by another training \(process {holder.pid} of .*, since 20.*\): wait for it, or choose '
+            rf'another '
+            r'--work-dir; if there is none, remove .*work/\.in_use'
+        )
         with pytest.raises(UserError, match=says), occupied(tmp_path / 'work'):
             pass
         holder.send_signal(signal.SIGKILL)
@@ -59,7 +65,10 @@ def test_where_there_are_no_locks_it_is_used_all_the_same(tmp_path: Path, monkey
 
     monkeypatch.setattr(fcntl, 'lockf', refuse)
     with occupied(tmp_path) as note:
-        assert note == f'{tmp_path} cannot be locked (No locks available): start no other training in it while this one runs'
+        assert (
+            note
+            == f'{tmp_path} cannot be locked (No locks available): start no other training in it while this one runs'
+        )
 
 
 def test_the_lock_of_another_user_is_no_reason_to_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,7 +80,10 @@ def test_the_lock_of_another_user_is_no_reason_to_end(tmp_path: Path, monkeypatc
 
     monkeypatch.setattr(os, 'open', refuse)
     with occupied(tmp_path) as note:
-        assert note == f'{tmp_path} cannot be locked (Permission denied): start no other training in it while this one runs'
+        assert (
+            note
+            == f'{tmp_path} cannot be locked (Permission denied): start no other training in it while this one runs'
+        )
     (tmp_path / LOCK).unlink()
     with pytest.raises(PermissionError), occupied(tmp_path):  # the folder itself
         pass

@@ -1,4 +1,5 @@
 """Pictures of images of any bands; with the toolboxes' hooks in tests/catalogue."""
+
 from __future__ import annotations
 
 import logging
@@ -35,8 +36,8 @@ def test_three_bands(shape: tuple[int, ...], kind: type) -> None:
 
 
 def test_values_that_are_not_finite() -> None:
-    assert three_bands(np.array([[np.nan, 1., np.inf]])).dtype == np.uint8
-    assert three_bands(np.full((2, 2, 3), 7.)).max() == 0
+    assert three_bands(np.array([[np.nan, 1.0, np.inf]])).dtype == np.uint8
+    assert three_bands(np.full((2, 2, 3), 7.0)).max() == 0
 
 
 class VisualizationHook:
@@ -47,10 +48,12 @@ class VisualizationHook:
         self.fails: dict[str, Exception] = {}
 
     def after_test_iter(self, runner: Any, batch_idx: int, data_batch: Any, outputs: Any) -> None:
-        output, = outputs
+        (output,) = outputs
         if output['img_path'] in self.fails:
             raise self.fails[output['img_path']]
-        self.painted.append((batch_idx, output['img_path'], data_batch['inputs'][0], mmcv.imfrombytes(output['content'])))
+        self.painted.append(
+            (batch_idx, output['img_path'], data_batch['inputs'][0], mmcv.imfrombytes(output['content']))
+        )
 
 
 def encoded(image: np.ndarray, **options: Any) -> bytes:
@@ -77,7 +80,11 @@ def test_each_image_of_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
         assert torch.equal(shown[0], inputs[0])
     with painting.three_band_pictures():
         loaded = [mmcv.imfrombytes(content, flag='unchanged', backend='tifffile') for content in contents]
-    assert [image.shape for image in loaded] == [(4, 5, 6), (6, 4, 5), (4, 5, 3)]  # a pipeline gets all that it asks for
+    assert [image.shape for image in loaded] == [
+        (4, 5, 6),
+        (6, 4, 5),
+        (4, 5, 3),
+    ]  # a pipeline gets all that it asks for
 
     lines: list[tuple] = []
     monkeypatch.setattr(painting, 'print_log', lambda *args: lines.append(args))

@@ -1,4 +1,5 @@
 """What goes wrong between processes, in one line."""
+
 from __future__ import annotations
 
 import contextlib
@@ -31,24 +32,34 @@ def test_the_process_that_died_first_is_named() -> None:
 
 
 def test_a_kill_is_the_cause_of_failures_noticed_before_it() -> None:
-    assert line({0: 1, 2: -signal.SIGKILL, 1: -signal.SIGTERM}).startswith('process 2 was killed by SIGKILL, as the system does')
-    assert line({0: -signal.SIGSEGV}).startswith('process 0 was killed by SIGSEGV, and the others were stopped: a training')
+    assert line({0: 1, 2: -signal.SIGKILL, 1: -signal.SIGTERM}).startswith(
+        'process 2 was killed by SIGKILL, as the system does'
+    )
+    assert line({0: -signal.SIGSEGV}).startswith(
+        'process 0 was killed by SIGSEGV, and the others were stopped: a training'
+    )
     assert line({0: -signal.SIGTERM, 1: -signal.SIGTERM}).startswith('process 0 was killed by SIGTERM, and')
 
 
-@pytest.mark.parametrize('text', [
-    '[/pytorch/third_party/gloo/gloo/transport/tcp/pair.cc:553] Connection closed by peer [127.0.0.1]:32677. GLHF!',
-    '[../third_party/gloo/gloo/transport/tcp/pair.cc:534] Connection reset by peer',
-    'NCCL error in: NCCLUtils.cpp:94\nncclRemoteError: A call failed possibly due to a network error or a '
-    'remote process exited prematurely.'])
+@pytest.mark.parametrize(
+    'text',
+    [
+        '[/pytorch/third_party/gloo/gloo/transport/tcp/pair.cc:553] Connection closed by peer [127.0.0.1]:32677. GLHF!',
+        '[../third_party/gloo/gloo/transport/tcp/pair.cc:534] Connection reset by peer',
+        'NCCL error in: NCCLUtils.cpp:94\nncclRemoteError: A call failed possibly due to a network error or a '
+        'remote process exited prematurely.',
+    ],
+)
 def test_whoever_lost_another_process_does_not_show_a_traceback(text: str) -> None:
     assert (explain(RuntimeError(text)) or '').startswith('another process went away')
     assert explain(RuntimeError(f'closed: {text[:20]}')) is None
 
 
 def test_signal_to_the_launcher() -> None:
-    assert explain(SignalException('Process 1 got signal: 15', sigval=signal.SIGTERM)) == \
-        'the launcher got SIGTERM and stopped its processes'
+    assert (
+        explain(SignalException('Process 1 got signal: 15', sigval=signal.SIGTERM))
+        == 'the launcher got SIGTERM and stopped its processes'
+    )
 
 
 def test_port_that_is_taken() -> None:
@@ -66,7 +77,11 @@ def test_launchers_that_did_not_launch(monkeypatch: pytest.MonkeyPatch, tmp_path
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv('PATH', str(tmp_path))
     check_launcher('none')
-    for launcher, starter in {'pytorch': r'tools/dist_train\.sh', 'slurm': r'tools/slurm_train\.sh', 'mpi': 'mpirun'}.items():
+    for launcher, starter in {
+        'pytorch': r'tools/dist_train\.sh',
+        'slurm': r'tools/slurm_train\.sh',
+        'mpi': 'mpirun',
+    }.items():
         with pytest.raises(UserError, match=f'--launcher {launcher} is for processes that {starter}'):
             check_launcher(launcher)
     monkeypatch.setenv('RANK', '0')
@@ -80,6 +95,7 @@ def test_launchers_that_did_not_launch(monkeypatch: pytest.MonkeyPatch, tmp_path
 
 def test_processes_that_would_continue_from_different_checkpoints(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each looks for the last one itself; the folder may differ, as other paths may."""
+
     def settings(load_from: str | None) -> list[object]:
         """What a process tells the others: the digest, then the settings, as they differ."""
         told: list[object] = []
@@ -95,7 +111,9 @@ def test_processes_that_would_continue_from_different_checkpoints(monkeypatch: p
         check_agreement(Config(dict(load_from=load_from[0])))
 
     meet('/a/epoch_3.pth', '/b/epoch_3.pth')
-    with pytest.raises(UserError, match=r"process 1 has another config .*: load_from is 'epoch_2.pth' instead of 'epoch_3"):
+    with pytest.raises(
+        UserError, match=r"process 1 has another config .*: load_from is 'epoch_2.pth' instead of 'epoch_3"
+    ):
         meet('/a/epoch_3.pth', '/b/epoch_2.pth')
     with pytest.raises(UserError, match=r"load_from is '' instead of 'epoch_3.pth'"):
         meet('/a/epoch_3.pth', None)

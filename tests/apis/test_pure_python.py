@@ -1,4 +1,5 @@
 """Configs of classes instead of names, as with `read_base`: everything that the tools do with others."""
+
 from __future__ import annotations
 
 import pickle
@@ -37,7 +38,11 @@ def class_of(name: str, scope: str) -> Any:
         if isinstance(root, registry.Registry):
             own = root.children.get(scope, root)
             own.import_from_location()
-            found = own.get(name) if name.partition('.')[0] == 'fec_mm' else own.module_dict.get(name, root.module_dict.get(name))
+            found = (
+                own.get(name)
+                if name.partition('.')[0] == 'fec_mm'
+                else own.module_dict.get(name, root.module_dict.get(name))
+            )
             if found is not None:
                 return found
     return None
@@ -56,7 +61,7 @@ def as_pure_python(named: Path, scope: str, default_scope: str | None) -> None:
                 if kind is not None:
                     alias = f'{kind.__name__}_{len(imports)}'
                     imports.append(f'from {kind.__module__} import {kind.__name__} as {alias}')
-                    parts.append(f"{key!r}: {alias}")
+                    parts.append(f'{key!r}: {alias}')
                 else:
                     parts.append(f'{key!r}: {code(value)}')
             return '{' + ', '.join(parts) + '}'
@@ -78,7 +83,8 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope='module')
 def trained(root: Path) -> Callable[[str], tuple[Path, Path]]:
-    """Of a toolbox: a pure Python config without a scope, in mixed precision, and the checkpoint of a training with it."""
+    """Of a toolbox: a pure Python config without a scope, in mixed precision, and the checkpoint of a training with
+    it."""
     done: dict[str, tuple[Path, Path]] = {}
 
     def get(scope: str) -> tuple[Path, Path]:
@@ -130,8 +136,19 @@ def test_training_testing_and_results(trained: Callable, root: Path, tmp_path: P
     """Trained above, without the mixed precision that a CPU has not; tested with views, pictures and predictions."""
     config, checkpoint = trained(scope)
     out = tmp_path / ('maps' if scope == 'mmseg' else 'x.pkl')
-    metrics = test.main([str(config), str(checkpoint), '--work-dir', str(tmp_path), '--out', str(out), '--show-dir',
-                         str(tmp_path / 'shown'), '--tta'])
+    metrics = test.main(
+        [
+            str(config),
+            str(checkpoint),
+            '--work-dir',
+            str(tmp_path),
+            '--out',
+            str(out),
+            '--show-dir',
+            str(tmp_path / 'shown'),
+            '--tta',
+        ]
+    )
     assert metrics
     assert len([path for path in (tmp_path / 'shown').rglob('*.png') if path.is_file()]) == 4
     if scope == 'mmseg':
@@ -147,6 +164,14 @@ def test_inference_and_visualisation(trained: Callable, root: Path, tmp_path: Pa
         FECInferencer(SCOPES[scope], given, checkpoint, device='cpu')(root / 'data/images', out_dir=tmp_path / 'out')
         assert get_model(given, checkpoint, 'cpu').dataset_meta['classes']
     assert len(list((tmp_path / 'out/vis').iterdir())) == 4
-    tool('visualization/visualize_clusters.py').main([
-        str(config), str(root / 'data/images/0.png'), '--checkpoint', str(checkpoint), '--out-dir', str(tmp_path / 'clusters')])
+    tool('visualization/visualize_clusters.py').main(
+        [
+            str(config),
+            str(root / 'data/images/0.png'),
+            '--checkpoint',
+            str(checkpoint),
+            '--out-dir',
+            str(tmp_path / 'clusters'),
+        ]
+    )
     assert (tmp_path / 'clusters/0.png').is_file()

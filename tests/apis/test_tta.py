@@ -1,4 +1,5 @@
 """Test pipelines with flips; that predictions come out right is tested with tools/test.py."""
+
 from __future__ import annotations
 
 import pytest
@@ -8,12 +9,18 @@ from fec_mm.apis.tta import use_tta
 
 
 def config(*steps: dict, **more: object) -> Config:
-    return Config(dict(default_scope='mmdet', model=dict(type='M'), test_dataloader=dict(
-        dataset=dict(type='RepeatDataset', dataset=dict(pipeline=list(steps)))), **more))
+    return Config(
+        dict(
+            default_scope='mmdet',
+            model=dict(type='M'),
+            test_dataloader=dict(dataset=dict(type='RepeatDataset', dataset=dict(pipeline=list(steps)))),
+            **more,
+        )
+    )
 
 
 def test_flips_come_before_annotations_are_loaded() -> None:
-    pack = dict(type='PackDetInputs', meta_keys=('img_id', ))
+    pack = dict(type='PackDetInputs', meta_keys=('img_id',))
     cfg = config(dict(type='Load'), dict(type='LoadAnnotations'), pack)
     use_tta(cfg)
     pipeline = cfg.test_dataloader.dataset.dataset.pipeline

@@ -1,4 +1,5 @@
 """What a case of bad input is, and the folder that it is tried in."""
+
 from __future__ import annotations
 
 import json
@@ -18,7 +19,10 @@ from tests.tools.tiny import make_config
 TASKS = {'mmpretrain': 'classification', 'mmdet': 'detection', 'mmseg': 'segmentation'}
 FIRST = {'mmpretrain': 'classes/left/0.png', 'mmdet': 'images/0.png', 'mmseg': 'images/0.png'}
 # In colour, so that every tool can show it; one epoch; and FEC, which has clusters to show.
-SHORT = "train_cfg['max_epochs'] = 1\ndefault_hooks['checkpoint']['save_best'] = None\nmodel['backbone']['type'] = 'fec_mm.FEC'\n"
+SHORT = """train_cfg['max_epochs'] = 1
+default_hooks['checkpoint']['save_best'] = None
+model['backbone']['type'] = 'fec_mm.FEC'
+"""
 COLOUR = """
 model['backbone']['in_channels'] = 3
 model['data_preprocessor'] = dict(num_classes=2, mean=[127.] * 3, std=[127.] * 3, to_rgb=True)
@@ -29,10 +33,13 @@ train_pipeline[0]['color_type'] = 'color'
 @dataclass
 class Place:
     """A folder of a case's own: `data`, an earlier checkpoint in `work`, and what the commands are given."""
+
     folder: Path
     scope: str
     checkpoint: Path
-    given: dict[str, Any] = field(default_factory=dict)  # what a damage says of itself, for the command line and the check
+    given: dict[str, Any] = field(
+        default_factory=dict
+    )  # what a damage says of itself, for the command line and the check
 
     @property
     def data(self) -> Path:
@@ -60,6 +67,7 @@ class Place:
     def loaded(self) -> np.ndarray:
         """The damaged image as the pipelines load it: H×W×3, BGR."""
         from mmcv.transforms import LoadImageFromFile
+
         image: np.ndarray = LoadImageFromFile()(dict(img_path=str(self.image)))['img']
         return image
 
@@ -82,6 +90,7 @@ class Case:
         code: the exit code.
         check: asserts what `handled` says.
     """
+
     name: str
     cause: str
     cure: str = ''
@@ -90,7 +99,7 @@ class Case:
     damage: Callable[[Place], object] = lambda place: None
     scope: str = 'mmpretrain'
     config: str = ''
-    tools: tuple[str, ...] = ('train', )
+    tools: tuple[str, ...] = ('train',)
     argv: tuple[str, ...] = ()
     code: int = 1
     check: Callable[[Place], object] = lambda place: None
@@ -115,18 +124,24 @@ def prepare(case: Case, root: Path, folder: Path, checkpoint: Path) -> Place:
 def write_config(place: Place, extra: str = '') -> None:
     """The config of a place, ended by the text `extra`, in which {folder} and {checkpoint} are filled in."""
     extra = extra.replace('{folder}', str(place.folder)).replace('{checkpoint}', str(place.checkpoint))
-    make_config(place.folder, place.scope, SHORT + (COLOUR if place.scope == 'mmpretrain' else '') + extra, place.folder)
+    make_config(
+        place.folder, place.scope, SHORT + (COLOUR if place.scope == 'mmpretrain' else '') + extra, place.folder
+    )
 
 
 def command(name: str, place: Place, argv: tuple[str, ...]) -> Callable[[], object]:
     """A tool with its arguments, to be called."""
     given = {'folder': place.folder, 'checkpoint': place.checkpoint, **place.given}
     more = [word.format(**given) for word in argv]
-    config, checkpoint = str(place.given.get('config', place.config)), str(place.given.get('checkpoint', place.checkpoint))
+    config, checkpoint = (
+        str(place.given.get('config', place.config)),
+        str(place.given.get('checkpoint', place.checkpoint)),
+    )
     work, out = ['--work-dir', str(place.folder / 'work')], str(place.folder / 'out')
 
     def infer() -> object:
         from fec_mm.apis import FECInferencer
+
         inferencer = FECInferencer(TASKS[place.scope], config, checkpoint, device='cpu')
         return inferencer(place.given.get('input', place.image), out_dir=out)
 
@@ -136,10 +151,19 @@ def command(name: str, place: Place, argv: tuple[str, ...]) -> Callable[[], obje
         'probe': lambda: probe.main([config, checkpoint, *work, '--out-dir', out, *more]),
         'infer': infer,
         'visualize': lambda: tool('visualization/visualize_clusters.py').main(
-            [config, str(place.given.get('input', place.image)), '--checkpoint', checkpoint,
-             *(more or ['--out-dir', out, '--html'])]),
+            [
+                config,
+                str(place.given.get('input', place.image)),
+                '--checkpoint',
+                checkpoint,
+                *(more or ['--out-dir', out, '--html']),
+            ]
+        ),
         'eval_cluster_maps': lambda: tool('analysis_tools/eval_cluster_maps.py').main(
-            [config, '--checkpoint', checkpoint, '--out-dir', out, *more]),
-        'convert': lambda: tool('model_converters/convert_released.py').main(more or [checkpoint, f'{place.folder}/result.pkl']),
+            [config, '--checkpoint', checkpoint, '--out-dir', out, *more]
+        ),
+        'convert': lambda: tool('model_converters/convert_released.py').main(
+            more or [checkpoint, f'{place.folder}/result.pkl']
+        ),
     }
     return tools[name]

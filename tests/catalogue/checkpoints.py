@@ -1,4 +1,5 @@
 """Checkpoints: damaged, of another model, or hostile."""
+
 from __future__ import annotations
 
 import pickle
@@ -24,11 +25,12 @@ class Attack:
         self.target = target
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Path.touch, (self.target, )
+        return Path.touch, (self.target,)
 
 
 def replaced(make: Callable[[Place], object]) -> Callable[[Place], None]:
     """Give the tool a checkpoint of this content instead."""
+
     def damage(place: Place) -> None:
         path = place.folder / 'given.pth'
         found = make(place)
@@ -37,20 +39,26 @@ def replaced(make: Callable[[Place], object]) -> Callable[[Place], None]:
         else:
             torch.save(found, path)
         place.given['checkpoint'] = path
+
     return damage
 
 
 def hostile(place: Place) -> dict:
-    return {'meta': {}, 'state_dict': torch.load(place.checkpoint, weights_only=True)['state_dict'],
-            'optimizer': Attack(place.folder / 'attacked')}
+    return {
+        'meta': {},
+        'state_dict': torch.load(place.checkpoint, weights_only=True)['state_dict'],
+        'optimizer': Attack(place.folder / 'attacked'),
+    }
 
 
 def with_state(change: Callable[[dict], object]) -> Callable[[Place], None]:
     """Change the weights of a good one."""
+
     def make(place: Place) -> dict:
         content: dict = {'optimizer': {}, 'message_hub': {}, **torch.load(place.checkpoint, weights_only=True)}
         change(content['state_dict'])
         return content
+
     return replaced(make)
 
 
@@ -74,114 +82,264 @@ def more_classes(state: dict) -> None:
 
 
 def trained(place: Place) -> None:
-    """A training of one epoch with the tiny config in a folder of its own, to be continued with the config of the case."""
+    """A training of one epoch with the tiny config in a folder of its own, to be continued with the config of the
+    case."""
     config = place.config.read_text()
     write_config(place)
     command('train', place, ('--work-dir', '{folder}/first'))()
     place.config.write_text(config)
 
 
-ATTACK = Case('A checkpoint with code', 'A pickle can run any command when it is read; a checkpoint from elsewhere may do so.',
-              'Do not use it. A checkpoint of your own with objects in it: save its `state_dict` alone.', UNSAFE,
-              tools=EVERY_READER, damage=replaced(hostile))
+ATTACK = Case(
+    'A checkpoint with code',
+    'A pickle can run any command when it is read; a checkpoint from elsewhere may do so.',
+    'Do not use it. A checkpoint of your own with objects in it: save its `state_dict` alone.',
+    UNSAFE,
+    tools=EVERY_READER,
+    damage=replaced(hostile),
+)
 LOAD = {
     'load_from': "load_from = '{folder}/given.pth'\n",
-    'init_cfg': "model['backbone']['init_cfg'] = dict(type='Pretrained', checkpoint='{folder}/given.pth', prefix='backbone.')\n",
+    'init_cfg': "model['backbone']['init_cfg'] = dict(type='Pretrained', checkpoint='{folder}/given.pth', "
+    "prefix='backbone.')\n",
 }
 RESUME = ('--resume', '{checkpoint}')
 CONTINUE = ('--resume', '{folder}/first/epoch_1.pth')
 CASES = [
-    Case('A missing checkpoint', 'The path is wrong.', 'Correct the path.', 'checkpoint … does not exist: correct the path',
-         tools=READERS, damage=lambda place: place.given.update(checkpoint=place.folder / 'none.pth')),
-    Case('A truncated checkpoint', 'A copy stopped, or the disk was full.', 'Copy it again, or use the one before.', DAMAGED,
-         tools=READERS, damage=replaced(lambda place: place.checkpoint.read_bytes()[:-3000])),
-    Case('A checkpoint with flipped bits', 'A fault of a disk or of memory; a check sum finds it.',
-         'Copy it again, or use the one before.', DAMAGED, tools=READERS,
-         damage=replaced(lambda place: _flipped(place.checkpoint.read_bytes()))),
-    Case('An empty checkpoint', 'The disk was full.', 'Copy it again, or use the one before.', DAMAGED, tools=('test', ),
-         damage=replaced(lambda place: b'')),
-    Case('A page instead of a checkpoint', 'The server answered a download with a page.', 'Download it again.', DAMAGED,
-         tools=('test', ), damage=replaced(lambda place: b'<html>404 not found</html>')),
+    Case(
+        'A missing checkpoint',
+        'The path is wrong.',
+        'Correct the path.',
+        'checkpoint … does not exist: correct the path',
+        tools=READERS,
+        damage=lambda place: place.given.update(checkpoint=place.folder / 'none.pth'),
+    ),
+    Case(
+        'A truncated checkpoint',
+        'A copy stopped, or the disk was full.',
+        'Copy it again, or use the one before.',
+        DAMAGED,
+        tools=READERS,
+        damage=replaced(lambda place: place.checkpoint.read_bytes()[:-3000]),
+    ),
+    Case(
+        'A checkpoint with flipped bits',
+        'A fault of a disk or of memory; a check sum finds it.',
+        'Copy it again, or use the one before.',
+        DAMAGED,
+        tools=READERS,
+        damage=replaced(lambda place: _flipped(place.checkpoint.read_bytes())),
+    ),
+    Case(
+        'An empty checkpoint',
+        'The disk was full.',
+        'Copy it again, or use the one before.',
+        DAMAGED,
+        tools=('test',),
+        damage=replaced(lambda place: b''),
+    ),
+    Case(
+        'A page instead of a checkpoint',
+        'The server answered a download with a page.',
+        'Download it again.',
+        DAMAGED,
+        tools=('test',),
+        damage=replaced(lambda place: b'<html>404 not found</html>'),
+    ),
     ATTACK,
-    Case('A checkpoint with code, in the old format', 'The same, as torch wrote before 1.6.', 'Do not use it.', UNSAFE,
-         tools=('test', ),
-         damage=replaced(lambda place: pickle.dumps({'state_dict': Attack(place.folder / 'attacked')}, protocol=2))),
-    Case('Code in a checkpoint to resume', 'The same.', 'Do not use it.', UNSAFE, damage=replaced(hostile), argv=RESUME),
-    Case('Code in `load_from`', 'The same.', 'Do not use it.', UNSAFE, damage=replaced(hostile), config=LOAD['load_from']),
-    Case('Code in an `init_cfg`', 'The same.', 'Do not use it.', UNSAFE, damage=replaced(hostile), config=LOAD['init_cfg']),
-    Case("Code in an authors' checkpoint", 'The same.', 'Do not use it.',
-         '…: holds …, which could run code; nothing but tensors and plain values is loaded', damage=replaced(hostile),
-         tools=('convert', )),
-    Case('A checkpoint of another arch', 'Another config than that of the training.', USE,
-         'checkpoint … is of another model: … missing (backbone.stages.3.0…); … unknown (backbone.stages.3.1…): use the '
-         'config that it was trained with', damage=with_state(other_arch), tools=READERS),
-    Case('A checkpoint of another class count', 'Another data set than that of the training.', USE,
-         'checkpoint … is of another model: 2 of another shape (head.fc.weight: (5, 20) instead of (2, 20), ...): use the '
-         'config that it was trained with', damage=with_state(more_classes), tools=READERS),
-    Case('A checkpoint of another toolbox', 'A segmenter for a classifier, say.', USE,
-         'checkpoint … is of another model: 2 missing (head.fc.weight, ...); 2 unknown (decode_head.fc.weight, ...): use '
-         'the config that it was trained with', damage=with_state(other_toolbox), tools=READERS),
-    Case('A checkpoint of another model to resume', 'The config was changed meanwhile.', USE,
-         'checkpoint … is of another model: 2 of another shape (head.fc.weight: (5, 20) instead of (2, 20), ...): use the '
-         'config that it was trained with', damage=with_state(more_classes), argv=RESUME),
-    Case('Another optimizer to resume', 'The config was changed meanwhile; its state is of no use to another one.',
-         'Continue with the optimizer of before, or start from the weights: `load_from`, without `--resume`.',
-         "checkpoint …first/epoch_1.pth has the state of another optimizer, without 'momentum' for the SGD of the config: resume "
-         'with the config that it was trained with, or start from its weights: --cfg-options load_from=…first/epoch_1.pth, '
-         'without --resume', damage=trained, argv=CONTINUE,
-         config="optim_wrapper['optimizer'] = dict(type='SGD', lr=0.1, momentum=0.9)\n"),
-    Case('Another `paramwise_cfg` to resume', 'It makes other groups of parameters; the same with other frozen layers.',
-         'Continue with the config of before, or start from the weights: `load_from`, without `--resume`.',
-         'checkpoint …first/epoch_1.pth has … parameters in 1 groups for its optimizer, and the config makes … in …, by another '
-         'paramwise_cfg or other frozen layers: resume with the config that it was trained with, or start from its weights: '
-         '--cfg-options load_from=…first/epoch_1.pth, without --resume', damage=trained, argv=CONTINUE,
-         config="optim_wrapper['optimizer']['weight_decay'] = 0.01\noptim_wrapper['paramwise_cfg'] = dict(norm_decay_mult=0.)\n"),
-    Case('Other settings to resume', 'mmengine takes those of the optimizer and the schedule from the checkpoint.',
-         handled='One warning names each setting, what the checkpoint and the config say, and what is used.', damage=trained,
-         argv=CONTINUE, config="optim_wrapper['optimizer']['weight_decay'] = 0.3\nparam_scheduler[0]['total_steps'] = 3\n",
-         check=lambda place: _log_says(
-             place, 'used as in the checkpoint: weight_decay 0.01 (config: 0.3), OneCycleLR.total_steps 4 (config: 6)')),
-    Case('Another schedule to resume', 'mmengine would mix the two, by their places in the list.',
-         handled="The config's is used, as if from the start of the training; a warning says so.", damage=trained, argv=CONTINUE,
-         config="param_scheduler = [dict(type='PolyLR', power=1.)]\n",
-         check=lambda place: _log_says(place, 'its 1 param_scheduler do not fit those of the config (PolyLR), which are used')),
-    Case('Something in a checkpoint that could not be loaded again',
-         "A `range` in the data set's metainfo, or a `datetime`, a `Path` or an object that a hook keeps in the message hub.",
-         handled='It is left out, and a warning names it before the first checkpoint is written.',
-         config="train_dataloader['dataset']['metainfo'] = dict(pages=range(3))\n",
-         check=lambda place: _log_says(place, 'checkpoints are written without what could not be loaded again: '
-                                       'meta.dataset_meta.pages (range)')),
-    Case('A checkpoint without `state_dict`', 'Another program wrote it.',
-         "Convert an authors' checkpoint; give others the form `{'state_dict': …}`.",
-         "checkpoint … has no state_dict of tensors: use another one, or convert an authors' checkpoint with "
-         'tools/model_converters/convert_released.py first', damage=replaced(lambda place: {'epoch': 3, 'model': {}}),
-         tools=READERS),
-    Case('A checkpoint that is a tensor', 'Another program wrote it.', 'Use another one.',
-         'checkpoint … holds a Tensor and no state_dict: use another one', damage=replaced(lambda place: torch.zeros(3)),
-         tools=('test', )),
-    Case('`load_from` with nothing for the model', 'mmengine warns and would train from scratch.', USE,
-         'checkpoint … has nothing for this model: …: …',
-         damage=replaced(lambda place: {'state_dict': {'conv1.weight': torch.zeros(3)}}), config=LOAD['load_from']),
-    Case('`load_from` with another head', 'Fine-tuning to other classes.',
-         handled='What fits is loaded; the log names the rest.', damage=with_state(more_classes), config=LOAD['load_from'],
-         check=lambda place: _log_says(place, 'not for this model: 2 of another shape (head.fc.weight')),
-    Case('An `init_cfg` with a wrong prefix', "The backbone's keys start otherwise.", "Give the prefix of the backbone's keys.",
-         "checkpoint … does not initialise this FEC: no key starts with 'neck.': give prefix='backbone.'",
-         damage=with_state(lambda state: None), config=LOAD['init_cfg'].replace("='backbone.'", "='neck.'")),
-    Case('An `init_cfg` of a model that was wrapped', "Every key starts with `module.`, as DistributedDataParallel has them.",
-         "Give `prefix='module.backbone.'`.",
-         "checkpoint … does not initialise this FEC: no key starts with 'backbone.': its keys start with module; correct the "
-         'prefix, or leave it out', damage=with_state(wrapped), config=LOAD['init_cfg']),
-    Case("An authors' checkpoint without a backbone", 'The file belongs to another project.',
-         'Give a checkpoint of FEC or Context Cluster.',
-         '…: has no key of a released FEC or Context Cluster model, such as patch_embed.proj.weight', tools=('convert', ),
-         damage=replaced(lambda place: {'conv1.weight': torch.zeros(3)})),
+    Case(
+        'A checkpoint with code, in the old format',
+        'The same, as torch wrote before 1.6.',
+        'Do not use it.',
+        UNSAFE,
+        tools=('test',),
+        damage=replaced(lambda place: pickle.dumps({'state_dict': Attack(place.folder / 'attacked')}, protocol=2)),
+    ),
+    Case(
+        'Code in a checkpoint to resume', 'The same.', 'Do not use it.', UNSAFE, damage=replaced(hostile), argv=RESUME
+    ),
+    Case(
+        'Code in `load_from`', 'The same.', 'Do not use it.', UNSAFE, damage=replaced(hostile), config=LOAD['load_from']
+    ),
+    Case(
+        'Code in an `init_cfg`',
+        'The same.',
+        'Do not use it.',
+        UNSAFE,
+        damage=replaced(hostile),
+        config=LOAD['init_cfg'],
+    ),
+    Case(
+        "Code in an authors' checkpoint",
+        'The same.',
+        'Do not use it.',
+        '…: holds …, which could run code; nothing but tensors and plain values is loaded',
+        damage=replaced(hostile),
+        tools=('convert',),
+    ),
+    Case(
+        'A checkpoint of another arch',
+        'Another config than that of the training.',
+        USE,
+        'checkpoint … is of another model: … missing (backbone.stages.3.0…); … unknown (backbone.stages.3.1…): use the '
+        'config that it was trained with',
+        damage=with_state(other_arch),
+        tools=READERS,
+    ),
+    Case(
+        'A checkpoint of another class count',
+        'Another data set than that of the training.',
+        USE,
+        'checkpoint … is of another model: 2 of another shape (head.fc.weight: (5, 20) instead of (2, 20), ...): use '
+        'the '
+        'config that it was trained with',
+        damage=with_state(more_classes),
+        tools=READERS,
+    ),
+    Case(
+        'A checkpoint of another toolbox',
+        'A segmenter for a classifier, say.',
+        USE,
+        'checkpoint … is of another model: 2 missing (head.fc.weight, ...); 2 unknown (decode_head.fc.weight, ...): '
+        'use '
+        'the config that it was trained with',
+        damage=with_state(other_toolbox),
+        tools=READERS,
+    ),
+    Case(
+        'A checkpoint of another model to resume',
+        'The config was changed meanwhile.',
+        USE,
+        'checkpoint … is of another model: 2 of another shape (head.fc.weight: (5, 20) instead of (2, 20), ...): use '
+        'the '
+        'config that it was trained with',
+        damage=with_state(more_classes),
+        argv=RESUME,
+    ),
+    Case(
+        'Another optimizer to resume',
+        'The config was changed meanwhile; its state is of no use to another one.',
+        'Continue with the optimizer of before, or start from the weights: `load_from`, without `--resume`.',
+        "checkpoint …first/epoch_1.pth has the state of another optimizer, without 'momentum' for the SGD of the "
+        'config: resume '
+        'with the config that it was trained with, or start from its weights: --cfg-options '
+        'load_from=…first/epoch_1.pth, '
+        'without --resume',
+        damage=trained,
+        argv=CONTINUE,
+        config="optim_wrapper['optimizer'] = dict(type='SGD', lr=0.1, momentum=0.9)\n",
+    ),
+    Case(
+        'Another `paramwise_cfg` to resume',
+        'It makes other groups of parameters; the same with other frozen layers.',
+        'Continue with the config of before, or start from the weights: `load_from`, without `--resume`.',
+        'checkpoint …first/epoch_1.pth has … parameters in 1 groups for its optimizer, and the config makes … in …, '
+        'by another '
+        'paramwise_cfg or other frozen layers: resume with the config that it was trained with, or start from its '
+        'weights: '
+        '--cfg-options load_from=…first/epoch_1.pth, without --resume',
+        damage=trained,
+        argv=CONTINUE,
+        config="optim_wrapper['optimizer']['weight_decay'] = 0.01\noptim_wrapper['paramwise_cfg'] = "
+        'dict(norm_decay_mult=0.)\n',
+    ),
+    Case(
+        'Other settings to resume',
+        'mmengine takes those of the optimizer and the schedule from the checkpoint.',
+        handled='One warning names each setting, what the checkpoint and the config say, and what is used.',
+        damage=trained,
+        argv=CONTINUE,
+        config="optim_wrapper['optimizer']['weight_decay'] = 0.3\nparam_scheduler[0]['total_steps'] = 3\n",
+        check=lambda place: _log_says(
+            place, 'used as in the checkpoint: weight_decay 0.01 (config: 0.3), OneCycleLR.total_steps 4 (config: 6)'
+        ),
+    ),
+    Case(
+        'Another schedule to resume',
+        'mmengine would mix the two, by their places in the list.',
+        handled="The config's is used, as if from the start of the training; a warning says so.",
+        damage=trained,
+        argv=CONTINUE,
+        config="param_scheduler = [dict(type='PolyLR', power=1.)]\n",
+        check=lambda place: _log_says(
+            place, 'its 1 param_scheduler do not fit those of the config (PolyLR), which are used'
+        ),
+    ),
+    Case(
+        'Something in a checkpoint that could not be loaded again',
+        "A `range` in the data set's metainfo, or a `datetime`, a `Path` or an object that a hook keeps in the "
+        'message hub.',
+        handled='It is left out, and a warning names it before the first checkpoint is written.',
+        config="train_dataloader['dataset']['metainfo'] = dict(pages=range(3))\n",
+        check=lambda place: _log_says(
+            place, 'checkpoints are written without what could not be loaded again: meta.dataset_meta.pages (range)'
+        ),
+    ),
+    Case(
+        'A checkpoint without `state_dict`',
+        'Another program wrote it.',
+        "Convert an authors' checkpoint; give others the form `{'state_dict': …}`.",
+        "checkpoint … has no state_dict of tensors: use another one, or convert an authors' checkpoint with "
+        'tools/model_converters/convert_released.py first',
+        damage=replaced(lambda place: {'epoch': 3, 'model': {}}),
+        tools=READERS,
+    ),
+    Case(
+        'A checkpoint that is a tensor',
+        'Another program wrote it.',
+        'Use another one.',
+        'checkpoint … holds a Tensor and no state_dict: use another one',
+        damage=replaced(lambda place: torch.zeros(3)),
+        tools=('test',),
+    ),
+    Case(
+        '`load_from` with nothing for the model',
+        'mmengine warns and would train from scratch.',
+        USE,
+        'checkpoint … has nothing for this model: …: …',
+        damage=replaced(lambda place: {'state_dict': {'conv1.weight': torch.zeros(3)}}),
+        config=LOAD['load_from'],
+    ),
+    Case(
+        '`load_from` with another head',
+        'Fine-tuning to other classes.',
+        handled='What fits is loaded; the log names the rest.',
+        damage=with_state(more_classes),
+        config=LOAD['load_from'],
+        check=lambda place: _log_says(place, 'not for this model: 2 of another shape (head.fc.weight'),
+    ),
+    Case(
+        'An `init_cfg` with a wrong prefix',
+        "The backbone's keys start otherwise.",
+        "Give the prefix of the backbone's keys.",
+        "checkpoint … does not initialise this FEC: no key starts with 'neck.': give prefix='backbone.'",
+        damage=with_state(lambda state: None),
+        config=LOAD['init_cfg'].replace("='backbone.'", "='neck.'"),
+    ),
+    Case(
+        'An `init_cfg` of a model that was wrapped',
+        'Every key starts with `module.`, as DistributedDataParallel has them.',
+        "Give `prefix='module.backbone.'`.",
+        "checkpoint … does not initialise this FEC: no key starts with 'backbone.': its keys start with module; "
+        'correct the '
+        'prefix, or leave it out',
+        damage=with_state(wrapped),
+        config=LOAD['init_cfg'],
+    ),
+    Case(
+        "An authors' checkpoint without a backbone",
+        'The file belongs to another project.',
+        'Give a checkpoint of FEC or Context Cluster.',
+        '…: has no key of a released FEC or Context Cluster model, such as patch_embed.proj.weight',
+        tools=('convert',),
+        damage=replaced(lambda place: {'conv1.weight': torch.zeros(3)}),
+    ),
 ]
 
 
 def _flipped(content: bytes) -> bytes:
     middle = len(content) // 2
-    return content[:middle] + bytes(x ^ 255 for x in content[middle:middle + 64]) + content[middle + 64:]
+    return content[:middle] + bytes(x ^ 255 for x in content[middle : middle + 64]) + content[middle + 64 :]
 
 
 def _log_says(place: Place, text: str) -> None:

@@ -1,4 +1,5 @@
 """Data and checkpoints that the cases damage copies of."""
+
 from __future__ import annotations
 
 from collections.abc import Callable

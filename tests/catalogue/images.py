@@ -1,4 +1,5 @@
 """Images: damaged ones, and those of another kind than one expects."""
+
 from __future__ import annotations
 
 import os
@@ -19,7 +20,7 @@ KEPT_RATIO = "train_pipeline[1] = dict(type='Resize', scale=(64, 64), keep_ratio
 
 def picture(seed: int = 0, size: tuple[int, int] = (64, 48)) -> Image.Image:
     """A smooth coloured picture, W×H, that compression changes little."""
-    y, x = np.mgrid[:size[1], :size[0]]
+    y, x = np.mgrid[: size[1], : size[0]]
     return Image.fromarray(np.stack([3 * x + seed, 4 * y, 2 * (x + y)], -1).astype(np.uint8))
 
 
@@ -40,7 +41,8 @@ def content(data: Callable[[], bytes]) -> Callable[[Place], object]:
 def cut(kind: str) -> Callable[[Place], object]:
     def damage(place: Place) -> None:
         whole = encoded(picture(), kind)
-        place.image.write_bytes(whole[:len(whole) * 2 // 3])
+        place.image.write_bytes(whole[: len(whole) * 2 // 3])
+
     return damage
 
 
@@ -51,19 +53,23 @@ def called_jpg(place: Place) -> None:
 
 def renamed(name: bytes, data: Callable[[], bytes]) -> Callable[[Place], object]:
     """Give the damaged image another name and content."""
+
     def damage(place: Place) -> None:
         place.image.unlink()
         path = place.image.parent / os.fsdecode(name)
         path.write_bytes(data())
         place.given.update(input=path)
+
     return damage
 
 
 def same_as(expected: Callable[[], np.ndarray], tolerance: float = 0) -> Callable[[Place], object]:
     """That the image is loaded as these pixels."""
+
     def check(place: Place) -> None:
         assert place.loaded().shape == expected().shape
         assert np.abs(place.loaded().astype(float) - expected()).mean() <= tolerance
+
     return check
 
 
@@ -86,67 +92,163 @@ def array(values: Callable[[], np.ndarray]) -> Callable[[Place], object]:
     return lambda place: place.given.update(input=values())
 
 
-EMPTY = Case('An empty image file', 'A download or a copy stopped at its start, or the disk was full.', COPY, UNREADABLE,
-             damage=content(lambda: b''), tools=LOADERS)
+EMPTY = Case(
+    'An empty image file',
+    'A download or a copy stopped at its start, or the disk was full.',
+    COPY,
+    UNREADABLE,
+    damage=content(lambda: b''),
+    tools=LOADERS,
+)
 CASES = [
     EMPTY,
-    Case('A truncated JPEG', 'A download or a copy stopped in the middle.', COPY, UNREADABLE, damage=cut('JPEG'), tools=LOADERS),
-    Case('A truncated PNG', 'A download or a copy stopped in the middle.', COPY, UNREADABLE, damage=cut('PNG'), tools=LOADERS,
-         scope='mmseg'),
-    Case('A text file called .jpg', 'The server answered a download with a page.', COPY,
-         '…0.jpg is not a readable image: replace it', damage=called_jpg),
-    Case('An unreadable image to visualize', 'One of many is damaged.', COPY + ' The pictures of the others are there.',
-         '1 of 1 images could not be read: …0.png', damage=cut('JPEG'), tools=('visualize', )),
-    Case('An unreadable image with a line break in its name', 'A name made of text that was copied.', COPY,
-         r'…left/a\nb  c.png is not a readable image: replace it', damage=renamed(b'a\nb  c.png', lambda: b''), tools=LOADERS),
-    Case('A name that is no UTF-8', 'The file was unpacked from an archive of another system.',
-         handled=r'Such bytes are shown as `\xe9` in pictures, pages and messages.',
-         damage=renamed(b'caf\xe9.png', lambda: encoded(picture())), tools=('visualize', 'train', 'test', 'infer')),
-    Case('A grey image', 'Data sets of photographs have some; ImageNet does.',
-         handled='Its channel is repeated for red, green and blue.', damage=content(lambda: encoded(picture().convert('L'))),
-         tools=EVERYWHERE, check=same_as(lambda: bgr(picture().convert('L')))),
-    Case('An image with alpha', 'A PNG with transparent parts.',
-         handled='Transparency is dropped: the colours that the file has below it are what counts.',
-         damage=content(lambda: encoded(Image.merge('RGBA', (*picture().split(), Image.linear_gradient('L').resize((64, 48)))))),
-         tools=EVERYWHERE, check=same_as(lambda: bgr(picture()))),
-    Case('A CMYK image', 'A JPEG for printing; ImageNet has 22.',
-         handled='It is converted to RGB by OpenCV, without a colour profile.',
-         damage=content(lambda: encoded(picture().convert('CMYK'), 'JPEG', quality=100)), tools=EVERYWHERE,
-         check=same_as(lambda: bgr(picture()), tolerance=3)),
-    Case('A 16-bit image', 'Microscopes, telescopes and satellites write such.',
-         handled='The upper 8 bits are used: 65535 becomes 255. Stretch images that use less of the range before.',
-         damage=content(lambda: encoded(Image.fromarray(deep()))), tools=EVERYWHERE,
-         check=same_as(lambda: np.repeat((deep() / 257)[..., None], 3, 2), tolerance=1)),
-    Case('A palette image', 'A GIF, or a PNG with at most 256 colours.', handled='Its colours are looked up.',
-         damage=content(lambda: encoded(picture().quantize(64))), tools=('train', 'infer'),
-         check=same_as(lambda: bgr(picture().quantize(64)))),
-    Case('An EXIF-rotated image', 'Cameras and phones store the picture as the sensor lay, and how to turn it.',
-         handled='It is turned upright, as browsers and viewers show it; boxes and label maps are taken to be upright too.',
-         damage=content(turned), tools=EVERYWHERE,
-         check=same_as(lambda: bgr(picture().transpose(Image.Transpose.ROTATE_270)), tolerance=2)),
-    Case('Boxes of an EXIF-rotated image before it was turned',
-         'The annotation tool ignored EXIF, or the image was resized after it was annotated.',
-         'Turn the image (`exiftran -ai`, `PIL.ImageOps.exif_transpose`) or the boxes, or correct width and height.',
-         '…images/0.png has 48×64 pixels and its annotation says 64×48: annotate the image as it is, turned as its EXIF says',
-         scope='mmdet', damage=turned_with_boxes, tools=('train', 'test')),
-    Case('An image of 1×1', 'A placeholder or a tracking pixel among downloads.',
-         handled='It is resized as any other; leave such images out with `filter_cfg=dict(min_size=…)` in mmdet.',
-         damage=content(lambda: encoded(Image.new('RGB', (1, 1), 'red'))), tools=EVERYWHERE,
-         check=same_as(lambda: np.array([[[0, 0, 255]]]))),
-    Case('An image of 20000×10', 'A scan line or a banner.',
-         handled='It is resized, where the pipeline does not keep its ratio.',
-         damage=content(lambda: encoded(Image.new('RGB', (20_000, 10), 'red'))), tools=EVERYWHERE),
-    Case('An image of 20000×10 that keeps its ratio',
-         'Scaled to the longer side, less than a pixel is left of the shorter one.',
-         'Leave the image out, or cut it into tiles.',
-         '…left/0.png has 20000×10 pixels, and resizing leaves none: leave it out, or correct scale and keep_ratio in the '
-         'config', damage=content(lambda: encoded(Image.new('RGB', (20_000, 10)))),
-         config=KEPT_RATIO),
-    Case('An array with NaN', 'A missing value, or a division by zero before.', 'Replace it: `numpy.nan_to_num`.',
-         'an array of shape (64, 64, 3) has values that are not finite: clean it first', tools=('infer', ),
-         damage=array(lambda: np.full((64, 64, 3), np.nan, np.float32))),
-    Case('An array that is no image', 'A batch, a tensor with the channels first, a grey image.',
-         'Give H×W×3, BGR: `array.transpose(1, 2, 0)[..., ::-1]` of RGB with the channels first.',
-         'an array of shape (3, 64, 64) and type float64 is no image: give H×W×3 numbers from 0 to 255, BGR', tools=('infer', ),
-         damage=array(lambda: np.zeros((3, 64, 64)))),
+    Case(
+        'A truncated JPEG',
+        'A download or a copy stopped in the middle.',
+        COPY,
+        UNREADABLE,
+        damage=cut('JPEG'),
+        tools=LOADERS,
+    ),
+    Case(
+        'A truncated PNG',
+        'A download or a copy stopped in the middle.',
+        COPY,
+        UNREADABLE,
+        damage=cut('PNG'),
+        tools=LOADERS,
+        scope='mmseg',
+    ),
+    Case(
+        'A text file called .jpg',
+        'The server answered a download with a page.',
+        COPY,
+        '…0.jpg is not a readable image: replace it',
+        damage=called_jpg,
+    ),
+    Case(
+        'An unreadable image to visualize',
+        'One of many is damaged.',
+        COPY + ' The pictures of the others are there.',
+        '1 of 1 images could not be read: …0.png',
+        damage=cut('JPEG'),
+        tools=('visualize',),
+    ),
+    Case(
+        'An unreadable image with a line break in its name',
+        'A name made of text that was copied.',
+        COPY,
+        r'…left/a\nb  c.png is not a readable image: replace it',
+        damage=renamed(b'a\nb  c.png', lambda: b''),
+        tools=LOADERS,
+    ),
+    Case(
+        'A name that is no UTF-8',
+        'The file was unpacked from an archive of another system.',
+        handled=r'Such bytes are shown as `\xe9` in pictures, pages and messages.',
+        damage=renamed(b'caf\xe9.png', lambda: encoded(picture())),
+        tools=('visualize', 'train', 'test', 'infer'),
+    ),
+    Case(
+        'A grey image',
+        'Data sets of photographs have some; ImageNet does.',
+        handled='Its channel is repeated for red, green and blue.',
+        damage=content(lambda: encoded(picture().convert('L'))),
+        tools=EVERYWHERE,
+        check=same_as(lambda: bgr(picture().convert('L'))),
+    ),
+    Case(
+        'An image with alpha',
+        'A PNG with transparent parts.',
+        handled='Transparency is dropped: the colours that the file has below it are what counts.',
+        damage=content(
+            lambda: encoded(Image.merge('RGBA', (*picture().split(), Image.linear_gradient('L').resize((64, 48)))))
+        ),
+        tools=EVERYWHERE,
+        check=same_as(lambda: bgr(picture())),
+    ),
+    Case(
+        'A CMYK image',
+        'A JPEG for printing; ImageNet has 22.',
+        handled='It is converted to RGB by OpenCV, without a colour profile.',
+        damage=content(lambda: encoded(picture().convert('CMYK'), 'JPEG', quality=100)),
+        tools=EVERYWHERE,
+        check=same_as(lambda: bgr(picture()), tolerance=3),
+    ),
+    Case(
+        'A 16-bit image',
+        'Microscopes, telescopes and satellites write such.',
+        handled='The upper 8 bits are used: 65535 becomes 255. Stretch images that use less of the range before.',
+        damage=content(lambda: encoded(Image.fromarray(deep()))),
+        tools=EVERYWHERE,
+        check=same_as(lambda: np.repeat((deep() / 257)[..., None], 3, 2), tolerance=1),
+    ),
+    Case(
+        'A palette image',
+        'A GIF, or a PNG with at most 256 colours.',
+        handled='Its colours are looked up.',
+        damage=content(lambda: encoded(picture().quantize(64))),
+        tools=('train', 'infer'),
+        check=same_as(lambda: bgr(picture().quantize(64))),
+    ),
+    Case(
+        'An EXIF-rotated image',
+        'Cameras and phones store the picture as the sensor lay, and how to turn it.',
+        handled='It is turned upright, as browsers and viewers show it; boxes and label maps are taken to be upright '
+        'too.',
+        damage=content(turned),
+        tools=EVERYWHERE,
+        check=same_as(lambda: bgr(picture().transpose(Image.Transpose.ROTATE_270)), tolerance=2),
+    ),
+    Case(
+        'Boxes of an EXIF-rotated image before it was turned',
+        'The annotation tool ignored EXIF, or the image was resized after it was annotated.',
+        'Turn the image (`exiftran -ai`, `PIL.ImageOps.exif_transpose`) or the boxes, or correct width and height.',
+        '…images/0.png has 48×64 pixels and its annotation says 64×48: annotate the image as it is, turned as its '
+        'EXIF says',
+        scope='mmdet',
+        damage=turned_with_boxes,
+        tools=('train', 'test'),
+    ),
+    Case(
+        'An image of 1×1',
+        'A placeholder or a tracking pixel among downloads.',
+        handled='It is resized as any other; leave such images out with `filter_cfg=dict(min_size=…)` in mmdet.',
+        damage=content(lambda: encoded(Image.new('RGB', (1, 1), 'red'))),
+        tools=EVERYWHERE,
+        check=same_as(lambda: np.array([[[0, 0, 255]]])),
+    ),
+    Case(
+        'An image of 20000×10',
+        'A scan line or a banner.',
+        handled='It is resized, where the pipeline does not keep its ratio.',
+        damage=content(lambda: encoded(Image.new('RGB', (20_000, 10), 'red'))),
+        tools=EVERYWHERE,
+    ),
+    Case(
+        'An image of 20000×10 that keeps its ratio',
+        'Scaled to the longer side, less than a pixel is left of the shorter one.',
+        'Leave the image out, or cut it into tiles.',
+        '…left/0.png has 20000×10 pixels, and resizing leaves none: leave it out, or correct scale and keep_ratio in '
+        'the '
+        'config',
+        damage=content(lambda: encoded(Image.new('RGB', (20_000, 10)))),
+        config=KEPT_RATIO,
+    ),
+    Case(
+        'An array with NaN',
+        'A missing value, or a division by zero before.',
+        'Replace it: `numpy.nan_to_num`.',
+        'an array of shape (64, 64, 3) has values that are not finite: clean it first',
+        tools=('infer',),
+        damage=array(lambda: np.full((64, 64, 3), np.nan, np.float32)),
+    ),
+    Case(
+        'An array that is no image',
+        'A batch, a tensor with the channels first, a grey image.',
+        'Give H×W×3, BGR: `array.transpose(1, 2, 0)[..., ::-1]` of RGB with the channels first.',
+        'an array of shape (3, 64, 64) and type float64 is no image: give H×W×3 numbers from 0 to 255, BGR',
+        tools=('infer',),
+        damage=array(lambda: np.zeros((3, 64, 64))),
+    ),
 ]

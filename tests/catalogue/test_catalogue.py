@@ -1,4 +1,5 @@
 """Every case of bad input ends in one line and a non-zero exit, or as the catalogue says; nothing of before is lost."""
+
 from __future__ import annotations
 
 import logging
@@ -18,24 +19,39 @@ from .case import Case, command, prepare
 from .document import CATALOGUE, DOCUMENT, document
 
 ALL = [case for cases in CATALOGUE.values() for case in cases]
-RUNS = [pytest.param(case, tool, id=f'{case.name}, {tool}', marks=[] if i == 0 else [pytest.mark.faults])
-        for case in ALL for i, tool in enumerate(case.tools)]
+RUNS = [
+    pytest.param(case, tool, id=f'{case.name}, {tool}', marks=[] if i == 0 else [pytest.mark.faults])
+    for case in ALL
+    for i, tool in enumerate(case.tools)
+]
 
 
 def files(folder: Path) -> dict[str, bytes]:
     """The content of every file of a folder but logs and data."""
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob('*')
-            if path.is_file() and 'data' not in path.relative_to(folder).parts}
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob('*')
+        if path.is_file() and 'data' not in path.relative_to(folder).parts
+    }
 
 
 @pytest.mark.parametrize(('case', 'tool'), RUNS)
-def test_case(case: Case, tool: str, root: Path, checkpoints: Callable[[str], Path], tmp_path: Path, capfd: Any,
-              monkeypatch: pytest.MonkeyPatch) -> None:
+def test_case(
+    case: Case,
+    tool: str,
+    root: Path,
+    checkpoints: Callable[[str], Path],
+    tmp_path: Path,
+    capfd: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     place = prepare(case, root, tmp_path, checkpoints(case.scope))
     for name, value in place.given.get('environment', {}).items():
         monkeypatch.setenv(name, value)
     before = files(tmp_path)
-    monkeypatch.setattr(logging, 'raiseExceptions', False)  # mmengine's loggers hold the stream of the test that made them
+    monkeypatch.setattr(
+        logging, 'raiseExceptions', False
+    )  # mmengine's loggers hold the stream of the test that made them
     capfd.readouterr()
     with pytest.raises(SystemExit) as ended:
         run_cli(command(tool, place, case.argv))
@@ -80,8 +96,15 @@ def test_what_a_shell_sees(case: Case, root: Path, checkpoints: Callable[[str], 
     argv = [word.format(folder=place.folder, **place.given) for word in case.argv]
     if case.tools[0] == 'test':
         argv = [str(place.given.get('checkpoint', place.checkpoint)), *argv]
-    done = run(sys.executable, f'tools/{case.tools[0]}.py', place.config, *argv, '--work-dir', tmp_path / 'work',
-               PYTHONWARNINGS='ignore')
+    done = run(
+        sys.executable,
+        f'tools/{case.tools[0]}.py',
+        place.config,
+        *argv,
+        '--work-dir',
+        tmp_path / 'work',
+        PYTHONWARNINGS='ignore',
+    )
     lines = [line for line in done.stderr.splitlines() if not line.startswith('[')]  # OpenCV's own
     assert (done.returncode, len(lines)) == (1, 1), done.stderr
     assert case.matches(lines[0].removeprefix('error: ')), lines[0]

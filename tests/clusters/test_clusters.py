@@ -1,4 +1,5 @@
 """Recorded assignments against the definition, composed levels against a walk per pixel."""
+
 from __future__ import annotations
 
 import time
@@ -12,8 +13,14 @@ from fec_mm.clusters import cluster_levels, layer_labels, merge_clusters, record
 from fec_mm.errors import UserError
 from fec_mm.models import FEC, ContextCluster
 
-ARCH = dict(depths=(1, 1, 1, 1), embed_dims=(8, 12, 16, 20), num_heads=(2, 2, 2, 2), head_dims=(4, 4, 4, 4),
-            centers_per_side=(2, 2, 2, 2), regions_per_side=(1, 1, 1, 1))
+ARCH = dict(
+    depths=(1, 1, 1, 1),
+    embed_dims=(8, 12, 16, 20),
+    num_heads=(2, 2, 2, 2),
+    head_dims=(4, 4, 4, 4),
+    centers_per_side=(2, 2, 2, 2),
+    regions_per_side=(1, 1, 1, 1),
+)
 
 
 @pytest.mark.parametrize('size', [(32, 32), (45, 70), (64, 33)])
@@ -38,7 +45,7 @@ def test_levels_equal_a_walk_per_pixel(size):
 
 @pytest.mark.parametrize('size', [(64, 96), (75, 101)])
 def test_recorder_sees_every_layer_in_order_and_leaves_nothing(size):
-    model = FEC(ARCH, out_indices=(0, 1, 2, 3), layer_scale_init_value=.5).eval()
+    model = FEC(ARCH, out_indices=(0, 1, 2, 3), layer_scale_init_value=0.5).eval()
     x = torch.randn(2, 3, *size)
     with torch.no_grad(), record_assignments(model) as record:
         model(x)
@@ -53,7 +60,7 @@ def test_recorder_sees_every_layer_in_order_and_leaves_nothing(size):
 
 
 def test_recorded_pool_is_argmax_cosine():
-    model = FEC(ARCH, layer_scale_init_value=.5).double().eval()
+    model = FEC(ARCH, layer_scale_init_value=0.5).double().eval()
     pool, seen = model.downsamples[0], []
     handle = pool.register_forward_pre_hook(lambda m, args: seen.append(args[0]))
     with torch.no_grad(), record_assignments(model) as record:
@@ -89,12 +96,14 @@ def test_merge_finds_planted_groups_largest_first():
 
 def test_layer_labels_follow_the_positions_of_the_layer():
     size = (45, 70)
-    model = FEC(ARCH, out_indices=(0, 1, 2, 3), layer_scale_init_value=.5).eval()
+    model = FEC(ARCH, out_indices=(0, 1, 2, 3), layer_scale_init_value=0.5).eval()
     with torch.no_grad(), record_assignments(model) as record:
         model(torch.randn(2, 3, *size))
     assert record.image_size == size and len(record.encodes) == 4
     levels = cluster_levels(record.pools, size)
-    stem = torch.tensor([[min(y // 4, 10) * 17 + min(x // 4, 16) for x in range(70)] for y in range(45)]).expand(2, -1, -1)
+    stem = torch.tensor([[min(y // 4, 10) * 17 + min(x // 4, 16) for x in range(70)] for y in range(45)]).expand(
+        2, -1, -1
+    )
     for positions, ids in zip([stem, *levels], record.encodes.values()):
         got = layer_labels(ids, record.pools, size)
         for b in range(2):
@@ -106,7 +115,7 @@ def test_layer_labels_follow_the_positions_of_the_layer():
 
 def test_layer_labels_of_strided_convolutions_are_a_grid():
     size = (45, 70)
-    model = ContextCluster(ARCH, out_indices=(0, 1, 2, 3), layer_scale_init_value=.5).eval()
+    model = ContextCluster(ARCH, out_indices=(0, 1, 2, 3), layer_scale_init_value=0.5).eval()
     with torch.no_grad(), record_assignments(model) as record:
         model(torch.randn(1, 3, *size))
     for stage, ids in enumerate(record.encodes.values()):
@@ -118,7 +127,7 @@ def test_layer_labels_of_strided_convolutions_are_a_grid():
 def test_recorder_inside_of_a_larger_model_with_regions():
     """Inside of any module, batched, with regions: the same assignments as of the backbone alone."""
     torch.manual_seed(0)
-    backbone = FEC({**ARCH, 'regions_per_side': (2, 2, 1, 1)}, out_indices=(0, 3), layer_scale_init_value=.5).eval()
+    backbone = FEC({**ARCH, 'regions_per_side': (2, 2, 1, 1)}, out_indices=(0, 3), layer_scale_init_value=0.5).eval()
     outer = nn.ModuleDict(dict(neck=nn.Identity(), backbone=backbone))
     x = torch.randn(2, 3, 60, 52)
     with torch.no_grad(), record_assignments(outer) as record:

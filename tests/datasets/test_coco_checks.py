@@ -1,4 +1,5 @@
 """Run lengths against pycocotools, and what a COCO file may be."""
+
 from __future__ import annotations
 
 from itertools import groupby
@@ -42,7 +43,7 @@ def test_long_runs() -> None:
 @given(MASKS.filter(lambda mask: mask.any()), st.data())
 def test_no_part_of_the_text_fills_the_mask(mask: np.ndarray, data: Any) -> None:
     text = encode(mask)
-    assert sum(run_lengths(text[:data.draw(st.integers(0, len(text) - 1))]) or []) < mask.size
+    assert sum(run_lengths(text[: data.draw(st.integers(0, len(text) - 1))]) or []) < mask.size
 
 
 @settings(max_examples=40)
@@ -54,19 +55,36 @@ def test_any_text_is_survived(text: str) -> None:
 
 def content(**annotation: Any) -> dict[str, list]:
     first = dict(id=5, image_id=1, category_id=2, bbox=[1, 2, 3, 4], area=12, **annotation)
-    return {'images': [dict(id=1, file_name='a.png', height=6, width=8)], 'categories': [dict(id=2, name='cat')],
-            'annotations': [first]}
+    return {
+        'images': [dict(id=1, file_name='a.png', height=6, width=8)],
+        'categories': [dict(id=2, name='cat')],
+        'annotations': [first],
+    }
 
 
 def test_good_masks() -> None:
     compressed = encode(np.eye(6, 8, dtype=np.uint8))
-    for mask in ([[1, 1, 5, 1, 5, 5]], {'size': [6, 8], 'counts': [40, 8]}, {'size': [6, 8], 'counts': compressed}, None):
+    for mask in (
+        [[1, 1, 5, 1, 5, 5]],
+        {'size': [6, 8], 'counts': [40, 8]},
+        {'size': [6, 8], 'counts': compressed},
+        None,
+    ):
         check_coco(content(segmentation=mask), 'a.json')
 
 
-@pytest.mark.parametrize('mask', [
-    {}, {'size': [6, 8]}, {'size': [8, 6], 'counts': [48]}, {'size': [6, 8], 'counts': [60, -12]},
-    {'size': [6, 8], 'counts': [47]}, {'size': [6, 8], 'counts': 3}, {'size': [6, 8], 'counts': ''}])
+@pytest.mark.parametrize(
+    'mask',
+    [
+        {},
+        {'size': [6, 8]},
+        {'size': [8, 6], 'counts': [48]},
+        {'size': [6, 8], 'counts': [60, -12]},
+        {'size': [6, 8], 'counts': [47]},
+        {'size': [6, 8], 'counts': 3},
+        {'size': [6, 8], 'counts': ''},
+    ],
+)
 def test_bad_masks(mask: Any) -> None:
     with pytest.raises(UserError, match=r'^a\.json: annotation 5 has'):
         check_coco(content(segmentation=mask), 'a.json')

@@ -1,4 +1,5 @@
 """What a COCO file may lack, against what mmdet measures of a whole one."""
+
 from __future__ import annotations
 
 import copy
@@ -22,10 +23,22 @@ def content() -> dict[str, list[dict[str, Any]]]:
     annotations = []
     for number in range(6):
         x, y, w, h = 2 + 3 * number, 1 + number, 6 + number, 8
-        annotations.append(dict(id=number + 1, image_id=number // 3, category_id=1, bbox=[x, y, w, h], area=w * h, iscrowd=0,
-                                segmentation=[[x, y, x + w, y, x + w, y + h, x, y + h]]))
-    return {'images': [dict(id=i, file_name=f'{i}.png', width=WIDTH, height=HEIGHT) for i in (0, 1)], 'annotations': annotations,
-            'categories': [dict(id=1, name='box')]}
+        annotations.append(
+            dict(
+                id=number + 1,
+                image_id=number // 3,
+                category_id=1,
+                bbox=[x, y, w, h],
+                area=w * h,
+                iscrowd=0,
+                segmentation=[[x, y, x + w, y, x + w, y + h, x, y + h]],
+            )
+        )
+    return {
+        'images': [dict(id=i, file_name=f'{i}.png', width=WIDTH, height=HEIGHT) for i in (0, 1)],
+        'annotations': annotations,
+        'categories': [dict(id=1, name='box')],
+    }
 
 
 def damage(kind: str) -> dict[str, list[dict[str, Any]]]:
@@ -48,24 +61,39 @@ def damage(kind: str) -> dict[str, list[dict[str, Any]]]:
         elif kind == 'run lengths':
             x, y, w, h = ann['bbox']
             mask = np.zeros((HEIGHT, WIDTH), int)
-            mask[y:y + h, x:x + w] = 1
+            mask[y : y + h, x : x + w] = 1
             flat = [0, *mask.flatten('F'), 1 - mask.flatten('F')[-1]]
             steps = np.flatnonzero(np.diff(flat))
             ann.update(area=None, segmentation=dict(size=[HEIGHT, WIDTH], counts=np.diff([0, *steps]).tolist()))
         elif kind != 'whole':
-            ann['id'] = {'from 0': number, 'once': 7, 'text': str(number), 'null': None, 'whole floats': float(number + 1)}[kind]
+            ann['id'] = {
+                'from 0': number,
+                'once': 7,
+                'text': str(number),
+                'null': None,
+                'whole floats': float(number + 1),
+            }[kind]
     return damaged
 
 
 IDS = ['from 0', 'once', 'text', 'null', 'whole floats']
-KINDS = [*IDS, 'no iscrowd', 'iscrowd null', 'iscrowd text', 'no area', 'area null', 'area NaN', 'area without masks',
-         'run lengths']
+KINDS = [
+    *IDS,
+    'no iscrowd',
+    'iscrowd null',
+    'iscrowd text',
+    'no area',
+    'area null',
+    'area NaN',
+    'area without masks',
+    'run lengths',
+]
 
 
 def measured(path: Path) -> dict[str, float]:
     """The score of finding the first two objects of each image, by mmdet."""
     metric = CocoMetric(str(path), classwise=True)
-    metric.dataset_meta = dict(classes=('box', ))
+    metric.dataset_meta = dict(classes=('box',))
     boxes = {i: [ann['bbox'] for ann in content()['annotations'] if ann['image_id'] == i][:2] for i in (0, 1)}
     for img_id, found in boxes.items():
         xyxy = torch.tensor([[x, y, x + w, y + h] for x, y, w, h in found], dtype=torch.float32)
@@ -80,7 +108,7 @@ def test_measures_and_reads_what_a_whole_file_gives(kind: str, tmp_path: Path) -
     for part in ('whole', kind):
         path = tmp_path / f'{part.replace(" ", "_")}.json'
         path.write_text(json.dumps(damage(part)))
-        data = CocoDataset(ann_file=str(path), metainfo=dict(classes=('box', )), data_prefix=dict(img=''))
+        data = CocoDataset(ann_file=str(path), metainfo=dict(classes=('box',)), data_prefix=dict(img=''))
         instances = [data.get_data_info(i)['instances'] for i in range(len(data))]
         results.append((measured(path), [[(a['bbox'], a['ignore_flag']) for a in image] for image in instances]))
     assert results[0] == results[1]

@@ -1,4 +1,5 @@
 """Digits of the two sources: disjoint splits, and ink that is white."""
+
 from __future__ import annotations
 
 import numpy as np

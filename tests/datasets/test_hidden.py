@@ -1,4 +1,5 @@
 """Folders and files that begin with a dot, as the toolboxes list them."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -31,8 +32,12 @@ def test_data_sets_are_those_without(tmp_path: Path) -> None:
 
     def read() -> tuple:
         folders = CustomDataset(data_root=str(tmp_path / 'data'), data_prefix='classes')
-        maps = BaseSegDataset(data_root=str(tmp_path / 'data'), data_prefix=dict(img_path='images', seg_map_path='maps'),
-                              img_suffix='.png', metainfo=dict(classes=('ground', 'square')))
+        maps = BaseSegDataset(
+            data_root=str(tmp_path / 'data'),
+            data_prefix=dict(img_path='images', seg_map_path='maps'),
+            img_suffix='.png',
+            metainfo=dict(classes=('ground', 'square')),
+        )
         return folders.metainfo['classes'], [[data[i] for i in range(len(data))] for data in (folders, maps)]
 
     before = read()

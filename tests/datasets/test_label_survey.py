@@ -1,4 +1,5 @@
 """What label maps hold, counted another way."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -21,8 +22,13 @@ def data(folder: Path, maps: list[np.ndarray], classes: tuple[str, ...] = CLASSE
     for i, labels in enumerate(maps):
         Image.fromarray(labels.astype(np.uint8)).save(folder / f'maps/{i:03}.png')
         Image.new('RGB', labels.shape[::-1]).save(folder / f'images/{i:03}.jpg')
-    return BaseSegDataset(data_root=str(folder), data_prefix=dict(img_path='images', seg_map_path='maps'),
-                          metainfo=dict(classes=classes), pipeline=[dict(type='mmseg.LoadAnnotations')], **kwargs)
+    return BaseSegDataset(
+        data_root=str(folder),
+        data_prefix=dict(img_path='images', seg_map_path='maps'),
+        metainfo=dict(classes=classes),
+        pipeline=[dict(type='mmseg.LoadAnnotations')],
+        **kwargs,
+    )
 
 
 def survey(*args: Any, **kwargs: Any) -> Survey:
@@ -58,8 +64,10 @@ def test_a_shift_is_seen(tmp_path: Path) -> None:
 def test_values_that_leave_classes_out(tmp_path: Path) -> None:
     found = survey(data(tmp_path, [halves(0, 255)] * 3, classes=('ground', 'square')))
     assert found.lacking() == (
-        f"{tmp_path}/maps: 3 label maps hold the values 0, 255 (ignored: 255): nothing of class 'square' (1): correct the label "
-        'maps or metainfo.classes if it should be there')
+        f"{tmp_path}/maps: 3 label maps hold the values 0, 255 (ignored: 255): nothing of class 'square' (1): correct "
+        f'the label '
+        'maps or metainfo.classes if it should be there'
+    )
 
 
 def test_a_sample_says_no_class_to_be_absent(tmp_path: Path) -> None:
@@ -72,7 +80,7 @@ def test_a_sample_says_no_class_to_be_absent(tmp_path: Path) -> None:
 def test_a_sample_of_one_class_is_said(tmp_path: Path) -> None:
     line = survey(data(tmp_path, [halves(0, 255)] * 30), maps=3).lacking()
     assert line is not None
-    assert "3 of 31" not in line
+    assert '3 of 31' not in line
     assert "3 of 30 label maps hold the values 0, 255 (ignored: 255): nothing of class 'tree' (1), 'road' (2)" in line
 
 

@@ -1,4 +1,5 @@
 """What transforms raise names the file, where it is about one; where it is not, it passes as it is."""
+
 from __future__ import annotations
 
 import pickle
@@ -28,7 +29,9 @@ def sample(tmp_path: Path) -> dict[str, Any]:
     """An image and its label map, whole."""
     Image.fromarray(np.zeros((8, 12, 3), np.uint8)).save(tmp_path / 'a.png')
     Image.fromarray(np.zeros((8, 12), np.uint8)).save(tmp_path / 'm.png')
-    return dict(img_path=str(tmp_path / 'a.png'), seg_map_path=str(tmp_path / 'm.png'), reduce_zero_label=False, seg_fields=[])
+    return dict(
+        img_path=str(tmp_path / 'a.png'), seg_map_path=str(tmp_path / 'm.png'), reduce_zero_label=False, seg_fields=[]
+    )
 
 
 def message(sample: dict, *steps: Any) -> str:
@@ -43,8 +46,9 @@ def test_good_samples_pass(sample: dict) -> None:
     assert NamedSamples([lambda results: None, LoadImageFromFile()])(dict(sample)) is None
 
 
-@pytest.mark.parametrize('content', [
-    lambda whole: b'', lambda whole: whole[:40], lambda whole: b'<html>', lambda whole: whole[:-30]])
+@pytest.mark.parametrize(
+    'content', [lambda whole: b'', lambda whole: whole[:40], lambda whole: b'<html>', lambda whole: whole[:-30]]
+)
 def test_the_image_or_the_label_map_is_named(sample: dict, content: Callable[[bytes], bytes]) -> None:
     for key, step in (('img_path', LoadImageFromFile(imdecode_backend='pillow')), ('seg_map_path', LoadAnnotations())):
         path = Path(sample[key])
@@ -63,8 +67,10 @@ def test_decoder_that_returns_nothing(sample: dict) -> None:
 
 def test_more_pixels_than_pillow_opens(sample: dict, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 40)
-    assert message(sample, LoadAnnotations()) == \
-        f"{sample['seg_map_path']} has more pixels than are decoded at once: cut it into tiles"
+    assert (
+        message(sample, LoadAnnotations())
+        == f'{sample["seg_map_path"]} has more pixels than are decoded at once: cut it into tiles'
+    )
 
 
 def test_disk_that_fails(sample: dict, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,15 +78,17 @@ def test_disk_that_fails(sample: dict, monkeypatch: pytest.MonkeyPatch) -> None:
         raise OSError(5, 'Input/output error')
 
     monkeypatch.setattr('mmengine.fileio.get', fail)
-    assert message(sample, LoadImageFromFile()) == \
-        f"{sample['img_path']} cannot be read ([Errno 5] Input/output error): check the disk, or copy the file again"
+    assert (
+        message(sample, LoadImageFromFile())
+        == f'{sample["img_path"]} cannot be read ([Errno 5] Input/output error): check the disk, or copy the file again'
+    )
 
 
 @pytest.mark.parametrize('backend', ['cv2', 'pillow'])
 def test_resizing_to_nothing(sample: dict, backend: str) -> None:
     Image.fromarray(np.zeros((2, 400, 3), np.uint8)).save(sample['img_path'])
     line = message(sample, LoadImageFromFile(), Resize(scale=(40, 40), keep_ratio=True, backend=backend))
-    assert line.startswith(f"{sample['img_path']} has 400×2 pixels, and resizing leaves none: leave it out")
+    assert line.startswith(f'{sample["img_path"]} has 400×2 pixels, and resizing leaves none: leave it out')
 
 
 class Broken:
@@ -98,11 +106,20 @@ class LoadBroken(Broken):
 
 
 @pytest.mark.parametrize('kind', [Broken, LoadBroken])
-@pytest.mark.parametrize('error', [
-    ValueError('models/loading.py'), KeyError('mask'), RuntimeError('imfrombytes'), TypeError('x'), UserError('of ours'),
-    MemoryError(), AttributeError("'int' object has no attribute 'x'"),
-    FileNotFoundError(2, 'No such file or directory', 'x.png'),
-], ids=repr)
+@pytest.mark.parametrize(
+    'error',
+    [
+        ValueError('models/loading.py'),
+        KeyError('mask'),
+        RuntimeError('imfrombytes'),
+        TypeError('x'),
+        UserError('of ours'),
+        MemoryError(),
+        AttributeError("'int' object has no attribute 'x'"),
+        FileNotFoundError(2, 'No such file or directory', 'x.png'),
+    ],
+    ids=repr,
+)
 def test_other_errors_pass_as_they_are(sample: dict, kind: type[Broken], error: Exception) -> None:
     with pytest.raises(type(error)) as raised:
         NamedSamples([LoadImageFromFile(), kind(error)])(dict(sample))

@@ -1,4 +1,5 @@
 """Label maps and sizes; with the toolboxes' own loading in tests/catalogue."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -16,8 +17,13 @@ from fec_mm.errors import UserError
 def sample(folder: Path, labels: np.ndarray, **more: Any) -> dict[str, Any]:
     """What mmseg has loaded of a label map."""
     Image.fromarray(labels).save(folder / 'x.png')
-    return {'img_path': 'x.jpg', 'seg_map_path': str(folder / 'x.png'), 'ori_shape': (3, 4),
-            'gt_seg_map': labels.astype(np.uint8), **more}
+    return {
+        'img_path': 'x.jpg',
+        'seg_map_path': str(folder / 'x.png'),
+        'ori_shape': (3, 4),
+        'gt_seg_map': labels.astype(np.uint8),
+        **more,
+    }
 
 
 @pytest.mark.parametrize('kind', [np.uint8, np.uint16])
@@ -53,8 +59,11 @@ class LoadThings:
 
 
 def test_is_put_behind_loading_once() -> None:
-    dataset = SimpleNamespace(pipeline=SimpleNamespace(transforms=[LoadThings(), LoadThings(), 'Resize']), ignore_index=7,
-                              metainfo=dict(classes=('a', 'b')))
+    dataset = SimpleNamespace(
+        pipeline=SimpleNamespace(transforms=[LoadThings(), LoadThings(), 'Resize']),
+        ignore_index=7,
+        metainfo=dict(classes=('a', 'b')),
+    )
     for _ in range(2):
         check_samples(dataset, ignored=[3])
     steps = dataset.pipeline.transforms

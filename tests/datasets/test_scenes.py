@@ -1,4 +1,5 @@
 """The quick-start data: splits are disjoint, scenes are within their stated limits, and one seed makes one scene."""
+
 from __future__ import annotations
 
 import json
@@ -31,7 +32,9 @@ def test_scenes_keep_their_limits(scenes: list[Scene]) -> None:
     for scene in scenes:
         assert scene.image.shape == (192, 192, 3) and scene.image.dtype == np.uint8
         assert NUM_DIGITS[0] <= len(scene.masks) <= NUM_DIGITS[1]
-        assert not np.add.reduce([m.astype(int) for m in scene.masks]).max() > 1, 'a pixel belongs to the topmost digit alone'
+        assert not np.add.reduce([m.astype(int) for m in scene.masks]).max() > 1, (
+            'a pixel belongs to the topmost digit alone'
+        )
         for label, mask in zip(scene.labels, scene.masks):
             assert mask.any() and (scene.class_ids()[mask] == label + 1).all()
         assert (scene.class_ids() == 0).sum() == (~np.any(scene.masks, axis=0)).sum()
@@ -85,10 +88,14 @@ def test_coco_and_masks_agree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
     import mmcv
     from pycocotools.coco import COCO
+
     root = Path(__file__).parents[2]
     monkeypatch.syspath_prepend(str(root / 'tools' / 'dataset_converters'))
     import digit_scenes
-    monkeypatch.setattr(sys, 'argv', ['x', '--out-dir', str(tmp_path / 's'), '--num-train', '3', '--num-val', '4', '--seed', '7'])
+
+    monkeypatch.setattr(
+        sys, 'argv', ['x', '--out-dir', str(tmp_path / 's'), '--num-train', '3', '--num-val', '4', '--seed', '7']
+    )
     digit_scenes.main()
     coco = COCO(str(tmp_path / 's' / 'instances_validation.json'))
     assert len(coco.imgs) == 4 and [c['name'] for c in coco.cats.values()] == [str(i) for i in range(10)]

@@ -1,4 +1,5 @@
 """Superclasses from files, lists and a tiny hierarchy, and the data set made of them."""
+
 from __future__ import annotations
 
 import json
@@ -18,10 +19,25 @@ from fec_mm.datasets.superclass import SuperclassDataset
 from fec_mm.datasets.superclasses import Superclass, load_superclasses, shuffled
 from fec_mm.errors import UserError
 
-# Root > animal > {fish, bird > duck}, where `duck` is also, one level higher, a child of `animal`; a thing without a class in
-# the task; and class 9, which the hierarchy leaves out.
-EDGES = [(ROOT, 'n1'), ('n1', 'n11'), ('n1', 'n12'), ('n11', 'c1'), ('n11', 'c0'), ('n11', 'c2'), ('n12', 'n13'), ('n1', 'n13'),
-         ('n13', 'c3'), ('n13', 'c4'), ('n12', 'c5'), (ROOT, 'n2'), ('n2', 'n21'), ('n21', 'c6'), ('n21', 'c7')]
+# Root > animal > {fish, bird > duck}, where `duck` is also, one level higher, a child of `animal`; a thing without a
+# class in the task; and class 9, which the hierarchy leaves out.
+EDGES = [
+    (ROOT, 'n1'),
+    ('n1', 'n11'),
+    ('n1', 'n12'),
+    ('n11', 'c1'),
+    ('n11', 'c0'),
+    ('n11', 'c2'),
+    ('n12', 'n13'),
+    ('n1', 'n13'),
+    ('n13', 'c3'),
+    ('n13', 'c4'),
+    ('n12', 'c5'),
+    (ROOT, 'n2'),
+    ('n2', 'n21'),
+    ('n21', 'c6'),
+    ('n21', 'c7'),
+]
 TINY = Task('tiny', 2, 'n1', 2, 2)
 
 
@@ -40,15 +56,20 @@ def test_derives_by_the_definition(hierarchy: Path) -> None:
     draw = np.random.RandomState(2)
     drawn = [draw.choice(leaves, 2, replace=False) for leaves in (['c0', 'c1', 'c2'], ['c3', 'c4', 'c5'])]
     found = derive(TINY, read_hierarchy(hierarchy))
-    assert found == [Superclass(wnid, f'the {wnid}, a node', tuple(int(c[1]) for c in classes))
-                     for wnid, classes in zip(('n11', 'n12'), drawn)]
+    assert found == [
+        Superclass(wnid, f'the {wnid}, a node', tuple(int(c[1]) for c in classes))
+        for wnid, classes in zip(('n11', 'n12'), drawn)
+    ]
 
 
-@pytest.mark.parametrize(('task', 'wnids'), [
-    (Task('all', 2, None, 2, 3), ['n11', 'n12', 'n21']),
-    (Task('large', 2, None, 3, 2), ['n11', 'n12']),
-    (Task('deep', 3, None, 2, 1), ['n13']),
-])
+@pytest.mark.parametrize(
+    ('task', 'wnids'),
+    [
+        (Task('all', 2, None, 2, 3), ['n11', 'n12', 'n21']),
+        (Task('large', 2, None, 3, 2), ['n11', 'n12']),
+        (Task('deep', 3, None, 2, 1), ['n13']),
+    ],
+)
 def test_levels_and_sizes(hierarchy: Path, task: Task, wnids: list[str]) -> None:
     tiny = read_hierarchy(hierarchy)
     found = derive(task, tiny)
@@ -92,7 +113,11 @@ def test_missing_or_damaged_files(hierarchy: Path, file: int, damage: Callable[[
 
 def test_tasks_have_the_published_sizes() -> None:
     assert {t.name: t.subclasses * t.superclasses for t in breeds.TASKS.values()} == {
-        'entity13': 260, 'entity30': 240, 'living17': 68, 'nonliving26': 104}
+        'entity13': 260,
+        'entity30': 240,
+        'living17': 68,
+        'nonliving26': 104,
+    }
 
 
 def test_shuffle_deals_out_the_same_subclasses() -> None:
@@ -104,10 +129,21 @@ def test_shuffle_deals_out_the_same_subclasses() -> None:
     assert all(s.wnid is None for s in one)
 
 
-@pytest.mark.parametrize('content', [
-    '', '{', '{}', '[]', '[1]', '[{"name": "a"}]', '[{"subclasses": []}]', '[{"subclasses": ["x"]}]',
-    '[{"subclasses": [-1]}]', '[{"subclasses": [0, 1]}, {"subclasses": [1]}]'
-])
+@pytest.mark.parametrize(
+    'content',
+    [
+        '',
+        '{',
+        '{}',
+        '[]',
+        '[1]',
+        '[{"name": "a"}]',
+        '[{"subclasses": []}]',
+        '[{"subclasses": ["x"]}]',
+        '[{"subclasses": [-1]}]',
+        '[{"subclasses": [0, 1]}, {"subclasses": [1]}]',
+    ],
+)
 def test_bad_files(tmp_path: Path, content: str) -> None:
     (tmp_path / 'x.json').write_text(content)
     with pytest.raises(UserError, match=r'x\.json'):
@@ -133,6 +169,7 @@ def images(tmp_path: Path) -> dict[str, Any]:
 def build(**settings: Any) -> Any:
     import mmpretrain  # noqa: F401
     from mmengine.registry import DATASETS
+
     with DefaultScope.overwrite_default_scope('mmpretrain'):
         return DATASETS.build(dict(type='fec_mm.SuperclassDataset', **settings))
 
@@ -150,7 +187,11 @@ def test_relabels(images: dict[str, Any], labels: str) -> None:
         assert (info['superclass'], info['subclass'], info['gt_label']) == (superclass, subclass, trained)
         assert dataset.get_cat_ids(i) == [trained]
     meta = dataset.metainfo
-    assert (meta['superclasses'], meta['subclasses'], meta['superclass_of']) == (('left', 'right'), ('d', 'a', 'c'), (0, 0, 1))
+    assert (meta['superclasses'], meta['subclasses'], meta['superclass_of']) == (
+        ('left', 'right'),
+        ('d', 'a', 'c'),
+        (0, 0, 1),
+    )
     assert meta['classes'] == meta[f'{labels}es']
 
 

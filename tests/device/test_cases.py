@@ -1,4 +1,5 @@
 """What is timed is what its name says."""
+
 from __future__ import annotations
 
 import pytest

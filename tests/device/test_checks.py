@@ -1,4 +1,5 @@
 """Each check holds for the networks on the CPU, and does not for what is made wrong."""
+
 from __future__ import annotations
 
 from copy import deepcopy
@@ -26,7 +27,7 @@ class Bent(nn.Module):
         self.passes += 1
         bent = self.passes > 1 if self.when == 'again' else torch.is_autocast_enabled('cpu')
         y = self.fc(x)
-        return (y * self.factor if bent else y, )
+        return (y * self.factor if bent else y,)
 
 
 def test_parity_fails_with_other_weights() -> None:
@@ -36,19 +37,24 @@ def test_parity_fails_with_other_weights() -> None:
             next(model.parameters()).mul_(1 + 1e-4)
         return model
 
-    with patch('fec_mm.device.checks.recorded_model', off), pytest.raises(AssertionError, match='deviation of an output'):
+    with (
+        patch('fec_mm.device.checks.recorded_model', off),
+        pytest.raises(AssertionError, match='deviation of an output'),
+    ):
         checks.parity('fec_small_cls', 'cpu')
 
 
 @NETWORKS
 def test_against_cpu(name: str) -> None:
     """The CPU against itself."""
-    assert set(checks.against_cpu(*measures.network(name, 'cpu'), 'cpu').values()) == {0.}
+    assert set(checks.against_cpu(*measures.network(name, 'cpu'), 'cpu').values()) == {0.0}
 
 
 @pytest.mark.parametrize('noise', [1e-5, 1e-2])
 def test_another_device_takes_the_assignments(noise: float) -> None:
-    """A little noise in what is compared changes assignments, but neither outputs nor gradients; much of it changes these."""
+    """A little noise in what is compared changes assignments, but neither outputs nor gradients; much of it changes
+    these."""
+
     def noisy(model: nn.Module) -> nn.Module:
         model = deepcopy(model)
         with torch.no_grad():
@@ -99,7 +105,7 @@ def test_training_that_does_not_fall() -> None:
 
         def forward(self, x: Tensor) -> tuple[Tensor]:
             self.passes += 1
-            return (self.weight * self.passes * x, )
+            return (self.weight * self.passes * x,)
 
     with pytest.raises(AssertionError, match='the loss went from'):
         checks.trains_with_a_scaler(Rising(), torch.randn(2, 4), 'bfloat16')
@@ -111,8 +117,10 @@ def test_compiled_networks() -> None:
     model = measures.tiny_fec().train()
     figures = checks.compiles(model, [(64, 64)], 1, 'cpu', backend='aot_eager')
     assert figures['graphs'] == 1
-    with patch.object(ClusterBlock, 'forward', lambda self, x: 2 * x if torch.compiler.is_compiling() else x), \
-            pytest.raises(AssertionError, match='difference at 64×64'):
+    with (
+        patch.object(ClusterBlock, 'forward', lambda self, x: 2 * x if torch.compiler.is_compiling() else x),
+        pytest.raises(AssertionError, match='difference at 64×64'),
+    ):
         checks.compiles(measures.tiny_fec().eval(), [(64, 64)], 1, 'cpu', backend='aot_eager')
     with pytest.raises(AssertionError, match='took 2 graphs'):
         checks.compiles(model, [(64, 64), (96, 80)], 1, 'cpu', backend='aot_eager')

@@ -1,4 +1,5 @@
 """Parts that succeed, fail, die, hang and cannot run: the others go on."""
+
 from __future__ import annotations
 
 import os
@@ -34,13 +35,18 @@ def pass_over() -> Sequence[Row]:
     raise LeftOut('not here')
 
 
-def part(run: Any, seconds: float = 0., **arguments: Any) -> Part:
+def part(run: Any, seconds: float = 0.0, **arguments: Any) -> Part:
     return Part('section', run.__name__, run, arguments, seconds)
 
 
 def test_one_that_fails_or_dies_ends_alone() -> None:
-    outcomes = list(run_parts([part(succeed, value=1), part(succeed), part(fail), part(die), part(pass_over), part(succeed)],
-                              minutes=5, environment={'GREETING': 'hello'}))
+    outcomes = list(
+        run_parts(
+            [part(succeed, value=1), part(succeed), part(fail), part(die), part(pass_over), part(succeed)],
+            minutes=5,
+            environment={'GREETING': 'hello'},
+        )
+    )
     first, second, failed, died, out, last = outcomes
     assert first.rows[0]['value'] == 1 and first.rows[0]['greeting'] == 'hello'
     assert first.rows[0]['pid'] == second.rows[0]['pid'] != last.rows[0]['pid']  # a new process after a failure
@@ -60,5 +66,5 @@ def test_one_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.slow
 def test_what_does_not_fit_is_left_out() -> None:
     dear, cheap, cut = run_parts([part(succeed, seconds=1000), part(succeed), part(hang)], minutes=0.5, environment={})
-    assert (dear.left_out, dear.seconds) == ('no time', 0.)
+    assert (dear.left_out, dear.seconds) == ('no time', 0.0)
     assert cheap.rows and cut.left_out == 'no time' and cut.error is None

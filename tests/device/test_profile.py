@@ -1,4 +1,5 @@
 """Launches of functions that are counted by hand."""
+
 from __future__ import annotations
 
 import torch

@@ -1,4 +1,5 @@
 """A training of several processes with a clock of its own: what ProcessWatchHook makes of hours, in a moment."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -9,7 +10,19 @@ import pytest
 
 from fec_mm.engine import ProcessWatchHook
 from fec_mm.engine.process_watch_hook import ELSEWHERE
-from fec_mm.engine.whereabouts import AFTER, BACKWARD, BEFORE, BETWEEN, BUSY, FETCHING, FORWARD, LOADING, VALIDATING, Doing, State
+from fec_mm.engine.whereabouts import (
+    AFTER,
+    BACKWARD,
+    BEFORE,
+    BETWEEN,
+    BUSY,
+    FETCHING,
+    FORWARD,
+    LOADING,
+    VALIDATING,
+    Doing,
+    State,
+)
 
 # The parts of an iteration, a second each. In the backward pass, processes wait for each other.
 PHASES = {
@@ -20,13 +33,16 @@ PHASES = {
     'hook before': Doing(BEFORE, BUSY, 'the hook SlowHook (before_train_iter)'),
     'forward': Doing(FORWARD, BUSY, 'its forward pass'),
     'backward': Doing(BACKWARD, BUSY, 'its backward pass'),
-    'hook after': Doing(AFTER, BUSY, 'the hook SlowHook (after_train_iter)')}
+    'hook after': Doing(AFTER, BUSY, 'the hook SlowHook (after_train_iter)'),
+}
 NAMES = list(PHASES)
-FOREVER = 10 ** 6
+FOREVER = 10**6
 
 
 class Outage(NamedTuple):
-    """Of some processes: in which phase of iteration 3 they stay for how many seconds, and whether they run meanwhile."""
+    """Of some processes: in which phase of iteration 3 they stay for how many seconds, and whether they run
+    meanwhile."""
+
     ranks: Sequence[int]
     phase: str
     seconds: int
@@ -76,8 +92,14 @@ class Process:
             self.begin(self.phase + 1)
 
 
-def watch(monkeypatch: pytest.MonkeyPatch, outage: Outage, processes: int = 2, duration: int = 2000,
-          store_stops: bool = False, **arguments: float) -> tuple[list[tuple[int, int, str]], tuple[int, str] | None]:
+def watch(
+    monkeypatch: pytest.MonkeyPatch,
+    outage: Outage,
+    processes: int = 2,
+    duration: int = 2000,
+    store_stops: bool = False,
+    **arguments: float,
+) -> tuple[list[tuple[int, int, str]], tuple[int, str] | None]:
     """Run the clockwork.
 
     Args:
@@ -89,11 +111,14 @@ def watch(monkeypatch: pytest.MonkeyPatch, outage: Outage, processes: int = 2, d
         arguments: of ProcessWatchHook.
 
     Returns:
-        The warnings, as seconds since the outage began, rank and line; and, if the training was ended, when and the line.
+        The warnings, as seconds since the outage began, rank and line; and, if the training was ended, when and the
+        line.
     """
     clock = SimpleNamespace(now=0, began=None)
     warnings: list[tuple[int, int, str]] = []
-    world = [make_process(rank, processes, outage, clock, warnings, monkeypatch, arguments) for rank in range(processes)]
+    world = [
+        make_process(rank, processes, outage, clock, warnings, monkeypatch, arguments) for rank in range(processes)
+    ]
     board = [State(0, 0, 0, 0, BUSY, '')] * processes
     for clock.now in range(duration):
         if clock.began is None and any(process.affected for process in world):
@@ -117,12 +142,19 @@ def watch(monkeypatch: pytest.MonkeyPatch, outage: Outage, processes: int = 2, d
     return warnings, None
 
 
-def make_process(rank: int, processes: int, outage: Outage, clock: Any, warnings: list[tuple[int, int, str]],
-                 monkeypatch: pytest.MonkeyPatch, arguments: dict[str, float]) -> Process:
+def make_process(
+    rank: int,
+    processes: int,
+    outage: Outage,
+    clock: Any,
+    warnings: list[tuple[int, int, str]],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: dict[str, float],
+) -> Process:
     """A process, whose hook looks at it and not at its stack."""
     hook: Any = ProcessWatchHook(**arguments)
     hook._rank, hook._world = rank, processes
-    hook.limits[ELSEWHERE] = 1710.
+    hook.limits[ELSEWHERE] = 1710.0
     process = Process(rank, hook, outage)
 
     def say(line: str) -> None:
@@ -134,5 +166,3 @@ def make_process(rank: int, processes: int, outage: Outage, clock: Any, warnings
 
     hook._look, hook._say, hook._end = lambda now: hook._note(process.state, now), say, end
     return process
-
-

@@ -1,4 +1,5 @@
 """The memory format changes neither outputs nor gradients, of convolutions and of mmcv's operators behind them."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -23,7 +24,7 @@ class Detector(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.conv, self.up = nn.Conv2d(3, 6, 3, padding=1), nn.ConvTranspose2d(6, 5, 2, stride=2)
-        self.align = RoIAlign(4, spatial_scale=2., sampling_ratio=1)
+        self.align = RoIAlign(4, spatial_scale=2.0, sampling_ratio=1)
 
     def forward(self, images: Tensor) -> Tensor:
         boxes = torch.tensor([[0, 1, 1, 6, 5], [1, 0, 2, 7, 7]], dtype=images.dtype)
@@ -61,7 +62,8 @@ def process_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[N
 
 
 def test_the_first_distributed_gradient(process_group: None, tmp_path: Path) -> None:
-    """DistributedDataParallel keeps the layout that it was made with until its second pass, and permutes other gradients."""
+    """DistributedDataParallel keeps the layout that it was made with until its second pass, and permutes other
+    gradients."""
     model, images = Detector(), torch.randn(2, 3, 9, 8)
     expected = results(model, images)
     runner = make_runner(tmp_path, cfg=dict(model_wrapper_cfg=dict(type='MMDistributedDataParallel', device_ids=None)))

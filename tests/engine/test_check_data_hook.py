@@ -1,4 +1,5 @@
 """Data sets without content; annotation files are tested with tools/train.py."""
+
 from __future__ import annotations
 
 from types import SimpleNamespace
@@ -58,9 +59,17 @@ def test_objects_that_training_ignores() -> None:
     CheckDataHook().before_train(runner(Data(crowd.infos)))
 
 
-@pytest.mark.parametrize(('name', 'count', 'fits'), [
-    ('head', 2, True), ('head', 3, True), ('head', 1, False), ('mask_head', 1, False), ('rpn_head', 1, True),
-    ('auxiliary_head', 1, True)])
+@pytest.mark.parametrize(
+    ('name', 'count', 'fits'),
+    [
+        ('head', 2, True),
+        ('head', 3, True),
+        ('head', 1, False),
+        ('mask_head', 1, False),
+        ('rpn_head', 1, True),
+        ('auxiliary_head', 1, True),
+    ],
+)
 def test_heads_have_the_classes_of_the_data(name: str, count: int, fits: bool) -> None:
     head = nn.Identity()
     head.num_classes = count

@@ -1,4 +1,5 @@
 """Classes of data, heads and checkpoints; with whole trainings in tests/catalogue."""
+
 from __future__ import annotations
 
 from types import SimpleNamespace
@@ -55,8 +56,11 @@ def test_other_outputs_than_classes(warned: list[str]) -> None:
         check_spare_outputs(coco(*'abc'), model(name, count), [ap])
     check_spare_outputs(coco(), model('bbox_head', 80), [ap])
     assert warned == []
-    with pytest.raises(UserError, match=r'a\.json has 4 classes \(a, b, c, \.\.\.\) and bbox_head \(Identity\) has '
-                                        'num_classes=80: set num_classes=4'):
+    with pytest.raises(
+        UserError,
+        match=r'a\.json has 4 classes \(a, b, c, \.\.\.\) and bbox_head \(Identity\) has '
+        'num_classes=80: set num_classes=4',
+    ):
         check_spare_outputs(coco(*'abcd'), model('bbox_head', 80), [ap])
     check_spare_outputs(coco(*'abc'), model('bbox_head', 80))
     check_spare_outputs(folders(*'abc'), model('head', 1000), [SimpleNamespace()])
@@ -65,14 +69,19 @@ def test_other_outputs_than_classes(warned: list[str]) -> None:
 
 def test_models_that_read_names_have_outputs_of_their_own(warned: list[str]) -> None:
     for reader in ('language_model', 'text_backbone'):
-        check_spare_outputs(coco(*'abc'), model('bbox_head', 256, **{reader: nn.Identity()}), [SimpleNamespace(cat_ids=None)])
+        check_spare_outputs(
+            coco(*'abc'), model('bbox_head', 256, **{reader: nn.Identity()}), [SimpleNamespace(cat_ids=None)]
+        )
     assert warned == []
     with pytest.raises(UserError):
-        check_spare_outputs(coco(*'abc'), model('bbox_head', 256, context=nn.Identity()), [SimpleNamespace(cat_ids=None)])
+        check_spare_outputs(
+            coco(*'abc'), model('bbox_head', 256, context=nn.Identity()), [SimpleNamespace(cat_ids=None)]
+        )
 
 
-@pytest.mark.parametrize(('onehot', 'count', 'fits'), [(True, 10, True), (True, 1000, False), (True, None, True),
-                                                        (False, 1000, True)])
+@pytest.mark.parametrize(
+    ('onehot', 'count', 'fits'), [(True, 10, True), (True, 1000, False), (True, None, True), (False, 1000, True)]
+)
 def test_one_hot_labels(onehot: bool, count: int | None, fits: bool) -> None:
     built = model('head', 10)
     built.data_preprocessor = nn.Identity()
@@ -81,7 +90,9 @@ def test_one_hot_labels(onehot: bool, count: int | None, fits: bool) -> None:
         if fits:
             check_one_hot(data(), whole)
             continue
-        with pytest.raises(UserError, match=r'head \(Identity\) has num_classes=10 and data_preprocessor has num_classes=1000'):
+        with pytest.raises(
+            UserError, match=r'head \(Identity\) has num_classes=10 and data_preprocessor has num_classes=1000'
+        ):
             check_one_hot(data(), whole)
         check_one_hot(data(get_data_info=lambda i: {'gt_score': [0.5, 0.5]}), whole)
     check_one_hot(data(), nn.Identity())
@@ -96,6 +107,7 @@ def test_the_same_names_pass(warned: list[str]) -> None:
 
 def test_where_labels_are_classes() -> None:
     from mmpretrain.evaluation import Accuracy, RetrievalRecall
+
     ap = SimpleNamespace(cat_ids=None)
     assert labels_are_classes(model('head', 2), [Accuracy()])
     assert labels_are_classes(model('bbox_head', 2), [SimpleNamespace(), ap])
@@ -105,10 +117,15 @@ def test_where_labels_are_classes() -> None:
 
 @pytest.mark.parametrize('kind', [folders, coco])
 def test_a_class_of_two_numbers(kind: Any, warned: list[str]) -> None:
-    with pytest.raises(UserError, match=r"'c' is class 1 of val_dataloader \(a\.json\) and class 2 of train_dataloader "
-                                        r'\(a\.json\): give both the same classes in the same order'):
+    with pytest.raises(
+        UserError,
+        match=r"'c' is class 1 of val_dataloader \(a\.json\) and class 2 of train_dataloader "
+        r'\(a\.json\): give both the same classes in the same order',
+    ):
         check_validation_names(kind(*'abc'), kind(*'ac'), True)
-    with pytest.raises(UserError, match=r"'c' is class 1 of test_dataloader \(a\.json\) and class 2 of the checkpoint: "):
+    with pytest.raises(
+        UserError, match=r"'c' is class 1 of test_dataloader \(a\.json\) and class 2 of the checkpoint: "
+    ):
         check_checkpoint_names(('a', 'b', 'c'), kind(*'ac'), 'test', strict=True)
     assert warned == []
     check_checkpoint_names(('a', 'b', 'c'), kind(*'ac'), 'train', strict=False)
@@ -116,11 +133,15 @@ def test_a_class_of_two_numbers(kind: Any, warned: list[str]) -> None:
     assert len(warned) == 2
 
 
-@pytest.mark.parametrize(('train', 'val'), [
-    (folders(*'abc'), folders(*'ab')),  # of the last class there is nothing to validate
-    (folders('cat', 'dog'), folders('val_cat', 'val_dog')),
-    (data(*'ab'), data(*'ba')),  # numbers are in a file, and names beside them
-    (folders('n01', 'n02'), data('tench', 'goldfish'))])
+@pytest.mark.parametrize(
+    ('train', 'val'),
+    [
+        (folders(*'abc'), folders(*'ab')),  # of the last class there is nothing to validate
+        (folders('cat', 'dog'), folders('val_cat', 'val_dog')),
+        (data(*'ab'), data(*'ba')),  # numbers are in a file, and names beside them
+        (folders('n01', 'n02'), data('tench', 'goldfish')),
+    ],
+)
 def test_what_may_be_right_is_warned_of(train: Any, val: Any, warned: list[str]) -> None:
     check_validation_names(train, val, True)
     assert len(warned) == 1

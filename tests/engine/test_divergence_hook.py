@@ -1,4 +1,5 @@
 """Losses and weights that are not finite, in trainings of mmengine's runner."""
+
 from __future__ import annotations
 
 import math
@@ -39,8 +40,9 @@ class PoisonHook(Hook):
 
 def fail(folder: Path, optim_wrapper: dict | None = None, **poison: Any) -> str:
     with pytest.raises(UserError) as caught:
-        make_runner(folder, dict(type='PoisonHook', **poison), dict(type='fec_mm.DivergenceHook'),
-                    optim_wrapper=optim_wrapper).train()
+        make_runner(
+            folder, dict(type='PoisonHook', **poison), dict(type='fec_mm.DivergenceHook'), optim_wrapper=optim_wrapper
+        ).train()
     return str(caught.value)
 
 
@@ -48,12 +50,16 @@ def fail(folder: Path, optim_wrapper: dict | None = None, **poison: Any) -> str:
 def test_a_bad_loss(tmp_path: Path, number: float) -> None:
     message = fail(tmp_path, at=5, number=number)
     assert message.startswith('training diverged at iteration 6: loss is ')
-    assert ', while every weight was finite: the last good checkpoint is ' in message and 'epoch_1.pth; start from' in message
+    assert (
+        ', while every weight was finite: the last good checkpoint is ' in message
+        and 'epoch_1.pth; start from' in message
+    )
 
 
 @pytest.mark.parametrize(('at', 'last'), [(5, 'epoch_1'), (7, 'epoch_1'), (11, 'epoch_2'), (0, None)])
 def test_a_bad_gradient(tmp_path: Path, at: int, last: str | None) -> None:
-    """Of the layer that comes first as well, which depends on the other; also in the last iteration before a checkpoint."""
+    """Of the layer that comes first as well, which depends on the other; also in the last iteration before a
+    checkpoint."""
     message = fail(tmp_path, at=at, number=math.nan, layer='second')
     assert f'at iteration {at + 1}: the gradient made first.weight (and 3 more) not finite' in message
     assert (f'the last good checkpoint is {tmp_path}/{last}.pth' if last else 'start again') in message
@@ -66,7 +72,7 @@ def test_the_first_bad_weight_is_named(tmp_path: Path) -> None:
 
 def test_clipping_by_norm_does_not_hide_it(tmp_path: Path) -> None:
     """The norm of all is NaN then, and every gradient is divided by it."""
-    clipped = dict(optimizer=dict(type='SGD', lr=1e-3), clip_grad=dict(max_norm=1.))
+    clipped = dict(optimizer=dict(type='SGD', lr=1e-3), clip_grad=dict(max_norm=1.0))
     message = fail(tmp_path, clipped, at=2, number=math.nan, layer='first')
     assert 'the gradient made first.weight (and 1 more) not finite, and clipping others' in message
 
@@ -82,14 +88,16 @@ def test_a_scale_that_vanished(tmp_path: Path) -> None:
 
 
 def test_finite_trainings_go_on(tmp_path: Path) -> None:
-    make_runner(tmp_path, dict(type='PoisonHook', at=3, number=1e3, layer='second'), dict(type='fec_mm.DivergenceHook')).train()
+    make_runner(
+        tmp_path, dict(type='PoisonHook', at=3, number=1e3, layer='second'), dict(type='fec_mm.DivergenceHook')
+    ).train()
     assert (tmp_path / 'epoch_3.pth').is_file()
 
 
 class HalfWrapper(OptimWrapper):
     """mmengine's AmpOptimWrapper on a CPU: it scales the loss, and skips steps whose gradients are not finite."""
 
-    def __init__(self, scale: float = 2. ** 16, **kwargs: Any) -> None:
+    def __init__(self, scale: float = 2.0**16, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.loss_scaler = torch.amp.GradScaler('cpu', init_scale=scale)
 
@@ -107,11 +115,12 @@ HALF = dict(type=HalfWrapper, optimizer=dict(type='SGD', lr=1e-3))
 
 @pytest.mark.parametrize('number', [math.inf, math.nan])
 def test_a_loss_whose_step_the_scaler_skipped_is_no_divergence(tmp_path: Path, number: float) -> None:
-    runner = make_runner(tmp_path, dict(type='PoisonHook', at=5, number=number), dict(type='fec_mm.DivergenceHook'),
-                         optim_wrapper=HALF)
+    runner = make_runner(
+        tmp_path, dict(type='PoisonHook', at=5, number=number), dict(type='fec_mm.DivergenceHook'), optim_wrapper=HALF
+    )
     with patch.object(runner.logger, 'warning') as warn:
         runner.train()
-    assert runner.optim_wrapper.loss_scaler.get_scale() == 2. ** 15
+    assert runner.optim_wrapper.loss_scaler.get_scale() == 2.0**15
     assert (tmp_path / 'epoch_3.pth').is_file()
     lines = [call.args[0] for call in warn.call_args_list if 'loss' in str(call.args[0])]
     assert len(lines) == 1
@@ -120,9 +129,17 @@ def test_a_loss_whose_step_the_scaler_skipped_is_no_divergence(tmp_path: Path, n
 
 def test_steps_that_are_skipped_for_good(tmp_path: Path) -> None:
     """Forty in a row, of which the first one warns."""
-    with pytest.raises(UserError, match='at iteration 42: loss is nan, as in the 39 iterations before, and no weight moves'):
-        make_runner(tmp_path, dict(type='PoisonHook', at=2, number=math.nan, until=10 ** 6), dict(type='fec_mm.DivergenceHook'),
-                    optim_wrapper=HALF, epochs=20, checkpoint=dict(interval=100)).train()
+    with pytest.raises(
+        UserError, match='at iteration 42: loss is nan, as in the 39 iterations before, and no weight moves'
+    ):
+        make_runner(
+            tmp_path,
+            dict(type='PoisonHook', at=2, number=math.nan, until=10**6),
+            dict(type='fec_mm.DivergenceHook'),
+            optim_wrapper=HALF,
+            epochs=20,
+            checkpoint=dict(interval=100),
+        ).train()
 
 
 class StillModel(Model):
@@ -146,7 +163,9 @@ class BesideModel(Model):
         return {**outputs, 'loss_of_a_teacher': torch.tensor(math.nan), 'lossless_ratio': torch.tensor(math.inf)}
 
 
-@pytest.mark.parametrize('default_hooks', [{}, dict(runtime_info=None, logger=None)], ids=['', 'without mmengine\'s hooks'])
+@pytest.mark.parametrize(
+    'default_hooks', [{}, dict(runtime_info=None, logger=None)], ids=['', "without mmengine's hooks"]
+)
 def test_only_the_loss_that_is_trained_on_counts(tmp_path: Path, default_hooks: dict) -> None:
     make_runner(tmp_path, dict(type='fec_mm.DivergenceHook'), model=BesideModel(), default_hooks=default_hooks).train()
     assert (tmp_path / 'epoch_3.pth').is_file()
@@ -154,5 +173,9 @@ def test_only_the_loss_that_is_trained_on_counts(tmp_path: Path, default_hooks: 
 
 def test_without_runtime_info_a_bad_loss_is_found(tmp_path: Path) -> None:
     with pytest.raises(UserError, match='diverged at iteration 2: loss is nan, while every weight'):
-        make_runner(tmp_path, dict(type='PoisonHook', at=1, number=math.nan), dict(type='fec_mm.DivergenceHook'),
-                    default_hooks=dict(runtime_info=None, logger=None)).train()
+        make_runner(
+            tmp_path,
+            dict(type='PoisonHook', at=1, number=math.nan),
+            dict(type='fec_mm.DivergenceHook'),
+            default_hooks=dict(runtime_info=None, logger=None),
+        ).train()

@@ -1,4 +1,5 @@
 """Resuming with epochs of another length, through mmengine's own loading."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -25,13 +26,21 @@ class Model(BaseModel):
 def train(folder: Path, batch_size: int, epochs: int, by_epoch: bool = True, resume: bool = False) -> str:
     """Train on 8 samples; returns the log."""
     runner = Runner(
-        model=Model(), work_dir=str(folder), default_scope='mmengine', experiment_name=f'{folder}_{epochs}', resume=resume,
-        train_dataloader=dict(batch_size=batch_size, sampler=dict(type='DefaultSampler'),
-                              dataset=torch.utils.data.TensorDataset(torch.ones(8, 1)),
-                              collate_fn=lambda batch: dict(inputs=torch.stack([b[0] for b in batch]))),
+        model=Model(),
+        work_dir=str(folder),
+        default_scope='mmengine',
+        experiment_name=f'{folder}_{epochs}',
+        resume=resume,
+        train_dataloader=dict(
+            batch_size=batch_size,
+            sampler=dict(type='DefaultSampler'),
+            dataset=torch.utils.data.TensorDataset(torch.ones(8, 1)),
+            collate_fn=lambda batch: dict(inputs=torch.stack([b[0] for b in batch])),
+        ),
         optim_wrapper=dict(optimizer=dict(type='SGD', lr=1e-3)),
         train_cfg=dict(by_epoch=True, max_epochs=epochs) if by_epoch else dict(by_epoch=False, max_iters=4 * epochs),
-        default_hooks=dict(checkpoint=dict(type='CheckpointHook', interval=1 if by_epoch else 4, by_epoch=by_epoch)))
+        default_hooks=dict(checkpoint=dict(type='CheckpointHook', interval=1 if by_epoch else 4, by_epoch=by_epoch)),
+    )
     runner.register_hook(EpochLengthHook())
     runner.train()
     return next(folder.glob(f'{runner.timestamp}/*.log')).read_text()

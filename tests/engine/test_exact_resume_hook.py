@@ -1,4 +1,5 @@
 """A training that is killed and resumed, and one that is not."""
+
 from __future__ import annotations
 
 import importlib
@@ -39,7 +40,8 @@ default_hooks['checkpoint'].update(by_epoch=False, interval=3)
 default_hooks['logger']['log_metric_by_epoch'] = False
 log_processor = dict(by_epoch=False)
 model['backbone']['drop_path_rate'] = 0.3
-"""}
+""",
+}
 COMMON = """
 val_dataloader['dataset']['indices'] = 4
 train_pipeline, test_pipeline = list(train_pipeline), list(test_pipeline)
@@ -61,7 +63,12 @@ def test_killed_and_resumed(tmp_path: Path, scope: str) -> None:
     assert Run(config, tmp_path / 'whole').wait() == [0]
 
     def workers(number: int) -> tuple[str, ...]:
-        return '--resume', '--cfg-options', f'train_dataloader.num_workers={number}', 'train_dataloader.persistent_workers=True'
+        return (
+            '--resume',
+            '--cfg-options',
+            f'train_dataloader.num_workers={number}',
+            'train_dataloader.persistent_workers=True',
+        )
 
     for place, count in KILLS[scope]:
         run = Run(config, tmp_path / 'killed', *workers(1), prepare=dying_in(place, count))
@@ -89,7 +96,9 @@ class Shapes(Dataset):
 @pytest.mark.parametrize('workers', [0, 1])
 @pytest.mark.parametrize('done', [0, 5])
 def test_batches_that_are_grouped_by_shape(workers: int, done: int) -> None:
-    """Workers have filled the groups before the training begins; batches are the same as of a loader that nobody touched."""
+    """Workers have filled the groups before the training begins; batches are the same as of a loader that nobody
+    touched."""
+
     def loader(workers: int) -> DataLoader:
         batches = AspectRatioBatchSampler(InfiniteSampler(Shapes(), seed=1), batch_size=3)
         return DataLoader(Shapes(), batch_sampler=batches, num_workers=workers)
@@ -99,4 +108,6 @@ def test_batches_that_are_grouped_by_shape(workers: int, done: int) -> None:
     loop = SimpleNamespace(dataloader=data, iter=done, dataloader_iterator=_InfiniteDataloaderIterator(data))
     seed_batches(data, 1, 0)
     _restart(loop)
-    assert [batch.tolist() for batch in islice(loop.dataloader_iterator, 12)] == expected  # mmengine drops the first ones
+    assert [
+        batch.tolist() for batch in islice(loop.dataloader_iterator, 12)
+    ] == expected  # mmengine drops the first ones

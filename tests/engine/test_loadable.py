@@ -1,4 +1,5 @@
 """What a training writes, torch's weights-only loader reads."""
+
 from __future__ import annotations
 
 import datetime
@@ -28,15 +29,32 @@ class Own:
 
 
 OTHERS: dict[str, Any] = {
-    'range': range(3), 'path': pathlib.Path('x'), 'deque': deque([1]), 'frozenset': frozenset([1]), 'slice': slice(1),
-    'default dict': defaultdict(int, a=1), 'objects': np.array([None, 'a'], dtype=object), 'time': datetime.datetime(2000, 1, 1),
-    'dates': np.array(['2000-01-01'], dtype='datetime64[D]'), 'fields': np.zeros(2, dtype='i4,f4'),
-    'own': Own(), 'function': lambda: 1, 'in a list': [1, range(2)], 'in a tuple': ((1, [pathlib.Path('x')]), ), 'type': Own}
+    'range': range(3),
+    'path': pathlib.Path('x'),
+    'deque': deque([1]),
+    'frozenset': frozenset([1]),
+    'slice': slice(1),
+    'default dict': defaultdict(int, a=1),
+    'objects': np.array([None, 'a'], dtype=object),
+    'time': datetime.datetime(2000, 1, 1),
+    'dates': np.array(['2000-01-01'], dtype='datetime64[D]'),
+    'fields': np.zeros(2, dtype='i4,f4'),
+    'own': Own(),
+    'function': lambda: 1,
+    'in a list': [1, range(2)],
+    'in a tuple': ((1, [pathlib.Path('x')]),),
+    'type': Own,
+}
 LOADABLE: dict[str, Any] = {
-    'numbers': [1, 2.5, True, None, 10 ** 30, 1j], 'text': ('a', 'ä'),
+    'numbers': [1, 2.5, True, None, 10**30, 1j],
+    'text': ('a', 'ä'),
     'tensors': OrderedDict(w=torch.ones(2), p=torch.nn.Parameter(torch.ones(1))),
-    'arrays': [np.ones(2), np.float32(1), np.array(['a'])], 'buffer': {'loss': HistoryBuffer([1.], [1])},
-    'set': {1, 2}, 'size': torch.Size([1]), 'keys': {1: 2, (1, 'a'): 3}}
+    'arrays': [np.ones(2), np.float32(1), np.array(['a'])],
+    'buffer': {'loss': HistoryBuffer([1.0], [1])},
+    'set': {1, 2},
+    'size': torch.Size([1]),
+    'keys': {1: 2, (1, 'a'): 3},
+}
 
 
 @pytest.fixture(autouse=True)
@@ -72,13 +90,14 @@ def test_dicts_of_configs_become_dicts() -> None:
 
 class Keeping(Hook):
     """Keeps things where a checkpoint gets them from."""
+
     priority = 'LOWEST'
 
     def __init__(self, from_epoch: int = 0) -> None:
         self.from_epoch = from_epoch
 
     def before_run(self, runner: Any) -> None:
-        runner.train_dataloader.dataset.metainfo = {'classes': ('a', ), 'pages': range(9)}
+        runner.train_dataloader.dataset.metainfo = {'classes': ('a',), 'pages': range(9)}
 
     def before_train_epoch(self, runner: Any) -> None:
         if runner.epoch >= self.from_epoch:
@@ -96,12 +115,16 @@ def test_a_training_can_be_continued(tmp_path: Path, from_epoch: int) -> None:
     runner.logger.warning = said.append  # type: ignore[method-assign]
     runner.train()
     text = ' '.join(said)
-    for name in ('meta.dataset_meta.pages (range)', 'message_hub.runtime_info.dataset_meta.pages (range)', 'where (PosixPath)',
-                 'message_hub.runtime_info.when (datetime)'):
+    for name in (
+        'meta.dataset_meta.pages (range)',
+        'message_hub.runtime_info.dataset_meta.pages (range)',
+        'where (PosixPath)',
+        'message_hub.runtime_info.when (datetime)',
+    ):
         assert text.count(name) == 1
     for epoch in (1, 2):
         check_checkpoint(str(tmp_path / f'epoch_{epoch}.pth'), RESUMABLE)
-    assert load(tmp_path / 'epoch_2.pth')['meta']['dataset_meta'] == {'classes': ('a', )}
+    assert load(tmp_path / 'epoch_2.pth')['meta']['dataset_meta'] == {'classes': ('a',)}
     make_runner(tmp_path, Keeping(), epochs=3, resume=True, load_from=str(tmp_path / 'epoch_2.pth')).train()
     assert load(tmp_path / 'epoch_3.pth')['meta']['iter'] == 12
 
@@ -109,8 +132,10 @@ def test_a_training_can_be_continued(tmp_path: Path, from_epoch: int) -> None:
 def test_weights_that_are_not_loaded_again_are_an_error_at_the_first_checkpoint(tmp_path: Path) -> None:
     runner = make_runner(tmp_path)
     model: Any = runner.model
-    model.first.__class__ = type('Extra', (torch.nn.Linear, ), dict(get_extra_state=lambda self: pathlib.Path('x')))
-    with pytest.raises(UserError, match=r'state_dict\.first\._extra_state, of type PosixPath, could not be loaded again'):
+    model.first.__class__ = type('Extra', (torch.nn.Linear,), dict(get_extra_state=lambda self: pathlib.Path('x')))
+    with pytest.raises(
+        UserError, match=r'state_dict\.first\._extra_state, of type PosixPath, could not be loaded again'
+    ):
         runner.train()
     assert (runner.epoch, list(tmp_path.glob('*.pth'))) == (0, [])
 

@@ -1,4 +1,6 @@
-"""No outage ends a training, and a process that hangs does: the hook's own numbers, on a clock that need not be waited for."""
+"""No outage ends a training, and a process that hangs does: the hook's own numbers, on a clock that need not be waited
+for."""
+
 from __future__ import annotations
 
 import pytest
@@ -33,7 +35,9 @@ def test_these_may_take_longer(monkeypatch: pytest.MonkeyPatch, phase: str) -> N
 
 @pytest.mark.parametrize('runs', [True, False], ids=['', 'without running'])
 @pytest.mark.parametrize('phase', [name for name in NAMES if name not in ('saving', 'validation')])
-def test_who_hangs_ends_the_training_within_six_minutes(monkeypatch: pytest.MonkeyPatch, phase: str, runs: bool) -> None:
+def test_who_hangs_ends_the_training_within_six_minutes(
+    monkeypatch: pytest.MonkeyPatch, phase: str, runs: bool
+) -> None:
     """With its name; it was named before, after 45, 90 and 180 seconds, each time by one of those that run."""
     for rank in (0, 1, 2):
         warnings, ended = watch(monkeypatch, Outage([rank], phase, FOREVER, runs), processes=3)
@@ -59,11 +63,14 @@ def test_who_saves_forever_is_ended_before_torch_would(monkeypatch: pytest.Monke
 
 
 def test_when_all_stand_still_alike_nobody_waits_for_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Storage that is away for an hour: one process says so, now and then, and the training goes on when it comes back."""
+    """Storage that is away for an hour: one process says so, now and then, and the training goes on when it comes
+    back."""
     warnings, ended = watch(monkeypatch, Outage([0, 1], 'loading', 3600), duration=4000)
     assert ended is None
     assert [line for _, rank, line in warnings if rank == 0] == [
-        f'warning: every process is in loading data of iteration 4 for {said} s' for said in (45, 90, 180, 360, 720, 1440, 2880)]
+        f'warning: every process is in loading data of iteration 4 for {said} s'
+        for said in (45, 90, 180, 360, 720, 1440, 2880)
+    ]
     assert len(warnings) == 7
 
 
@@ -83,7 +90,7 @@ def test_a_suspended_machine_begins_to_count_anew(monkeypatch: pytest.MonkeyPatc
 
 
 def test_its_numbers_are_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
-    numbers = dict(seconds=600., warn_seconds=100.)
+    numbers = dict(seconds=600.0, warn_seconds=100.0)
     warnings, ended = watch(monkeypatch, Outage([1], 'forward', FOREVER), **numbers)
     assert ended is not None and 600 <= ended[0] < 625
     assert [said // 100 for said, _, _ in warnings] == [1, 2, 4]

@@ -1,4 +1,5 @@
 """What is on the disk at each moment of a training that saves."""
+
 from __future__ import annotations
 
 import itertools
@@ -53,9 +54,15 @@ def test_the_old_ones_go_after_the_new_one_came(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(AtomicBackend, 'remove', remove)
     runner = scored(tmp_path, keep)
     runner.train()
-    assert names(tmp_path) == {*(f'epoch_{i}.pth' for i in range(5 - keep, 5)), 'best_acc_epoch_4.pth', 'last_checkpoint'}
+    assert names(tmp_path) == {
+        *(f'epoch_{i}.pth' for i in range(5 - keep, 5)),
+        'best_acc_epoch_4.pth',
+        'last_checkpoint',
+    }
     assert [r for r in removed if 'best' in r[0]] == [
-        ('best_acc_epoch_1.pth', keep, 2), ('best_acc_epoch_2.pth', keep, 2)]
+        ('best_acc_epoch_1.pth', keep, 2),
+        ('best_acc_epoch_2.pth', keep, 2),
+    ]
     assert [r[:2] for r in removed if 'best' not in r[0]] == [(f'epoch_{i}.pth', keep + 1) for i in range(1, 5 - keep)]
 
 
@@ -106,11 +113,23 @@ def test_a_checkpoint_cannot_have_anything_removed(tmp_path: Path, name: str) ->
     content['message_hub']['runtime_info'].update(outdated_ckpts=[name], best_ckpt=name)
     torch.save(content, tmp_path / 'work/epoch_3.pth')
     scored(tmp_path / 'work', 2, resume=True, load_from=str(tmp_path / 'work/epoch_3.pth')).train()
-    assert (tmp_path / 'precious').is_dir() and (tmp_path / 'precious.pth').is_file() and (tmp_path / 'work/precious').is_dir()
+    assert (
+        (tmp_path / 'precious').is_dir()
+        and (tmp_path / 'precious.pth').is_file()
+        and (tmp_path / 'work/precious').is_dir()
+    )
     assert (tmp_path / 'work/best_acc_epoch_4.pth').is_file()
 
 
-PRECIOUS = ('teacher.pth', 'epoch_9.pth', 'epoch_1.pth.pth', 'best_epoch_9.pth', 'best_of_all.pth', 'epoch_x.pth', 'iter_1.pth')
+PRECIOUS = (
+    'teacher.pth',
+    'epoch_9.pth',
+    'epoch_1.pth.pth',
+    'best_epoch_9.pth',
+    'best_of_all.pth',
+    'epoch_x.pth',
+    'iter_1.pth',
+)
 
 
 @pytest.mark.parametrize('keep', [2, -1])
@@ -177,14 +196,21 @@ def test_a_folder_that_became_read_only(tmp_path: Path, monkeypatch: pytest.Monk
         raise PermissionError(13, 'Permission denied', str(path))
 
     monkeypatch.setattr(AtomicBackend, 'put', refuse)
-    with pytest.raises(UserError, match=r'written into .*epoch_1\.pth \(Permission denied\): make room, and start again'):
+    with pytest.raises(
+        UserError, match=r'written into .*epoch_1\.pth \(Permission denied\): make room, and start again'
+    ):
         make_runner(tmp_path).train()
 
 
 def test_publishing_what_stayed_in_another_folder(tmp_path: Path) -> None:
     """Nothing was trained there, and nothing is published."""
     scored(tmp_path / 'first', 2).train()
-    runner = make_runner(tmp_path / 'other', epochs=4, resume=True, load_from=str(tmp_path / 'first/epoch_4.pth'),
-                         checkpoint=dict(save_best=['acc', 'loss'], published_keys=['meta', 'state_dict'], rule='greater'))
+    runner = make_runner(
+        tmp_path / 'other',
+        epochs=4,
+        resume=True,
+        load_from=str(tmp_path / 'first/epoch_4.pth'),
+        checkpoint=dict(save_best=['acc', 'loss'], published_keys=['meta', 'state_dict'], rule='greater'),
+    )
     runner.train()
     assert not list((tmp_path / 'other').glob('*.pth'))

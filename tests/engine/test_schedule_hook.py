@@ -1,4 +1,5 @@
 """Schedules beside the length of the training, against the rates that they give."""
+
 from __future__ import annotations
 
 import logging
@@ -22,7 +23,7 @@ Schedule = dict[str, Any]
 
 
 def build(schedule: Schedule, last: int) -> tuple[Any, torch.optim.Optimizer]:
-    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=1.)
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=1.0)
     return PARAM_SCHEDULERS.build(dict(schedule), default_args=dict(optimizer=optimizer, end=last)), optimizer
 
 
@@ -46,7 +47,7 @@ def test_a_one_cycle_is_refused_exactly_when_it_would_raise(options: Schedule) -
     outcomes = set()
     for last in range(4, 12):
         for total in range(2, 12):
-            schedule = dict(type='OneCycleLR', eta_max=1., total_steps=total, **options)
+            schedule = dict(type='OneCycleLR', eta_max=1.0, total_steps=total, **options)
             expected = fits(schedule, last)
             outcomes.add(expected)
             if expected:
@@ -59,7 +60,7 @@ def test_a_one_cycle_is_refused_exactly_when_it_would_raise(options: Schedule) -
 
 def test_of_a_resumed_one_the_rest_counts() -> None:
     """It was built for 10 steps and took 4, and the training has 8 or 20."""
-    scheduler, _ = build(dict(type='OneCycleLR', eta_max=1., total_steps=10), 10)
+    scheduler, _ = build(dict(type='OneCycleLR', eta_max=1.0, total_steps=10), 10)
     for _ in range(4):
         scheduler.step()
     assert next(misfits(scheduler, 8))[0] == logging.INFO
@@ -69,32 +70,81 @@ def test_of_a_resumed_one_the_rest_counts() -> None:
         list(misfits(scheduler, 20))
 
 
-@pytest.mark.parametrize(('schedule', 'last', 'says'), [
-    (dict(type='CosineAnnealingLR', T_max=300), 9, 'T_max reaches to 300 epochs, and the training has 9: the schedule'),
-    (dict(type='fec_mm.WarmupCosineLR', T_max=300, warmup=0, eta_min=0.), 9, 'T_max reaches to 300 epochs, and the training'),
-    (dict(type='OneCycleLR', eta_max=1., total_steps=20), 9, 'total_steps reaches to 20 epochs, and the training has 9'),
-    (dict(type='PolyLR', end=80000, by_epoch=False), 100, 'end reaches to 80000 iterations, and the training has 100'),
-    (dict(type='MultiStepLR', milestones=[8, 11]), 10, 'milestones reaches to 11 epochs, and the training has 10'),
-    (dict(type='CosineAnnealingLR', T_max=10), 20, 'T_max reaches to 10 of 20 epochs, and from there on the rate rises again'),
-    (dict(type='CosineAnnealingLR', T_max=10, end=10), 20, 'T_max reaches to 10 of 20 epochs, and from there on the rate stays'),
-    (dict(type='PolyLR', end=80000, by_epoch=False), 160000, 'end reaches to 80000 of 160000 iterations, and from there on'),
-    (dict(type='LinearLR', start_factor=0.001, by_epoch=False, end=500), 588,
-     'LinearLR: the warm-up of 500 iterations is 85% of the training, which has 588: shorten it (docs/custom_dataset.md'),
-    (dict(type='ConstantLR', factor=0.1, end=30), 100, 'the warm-up of 30 epochs is 30% of the training'),
-    (dict(type='fec_mm.WarmupCosineLR', T_max=20, warmup=5, eta_min=0.), 20, 'the warm-up of 5 epochs is 25% of the training')])
+@pytest.mark.parametrize(
+    ('schedule', 'last', 'says'),
+    [
+        (
+            dict(type='CosineAnnealingLR', T_max=300),
+            9,
+            'T_max reaches to 300 epochs, and the training has 9: the schedule',
+        ),
+        (
+            dict(type='fec_mm.WarmupCosineLR', T_max=300, warmup=0, eta_min=0.0),
+            9,
+            'T_max reaches to 300 epochs, and the training',
+        ),
+        (
+            dict(type='OneCycleLR', eta_max=1.0, total_steps=20),
+            9,
+            'total_steps reaches to 20 epochs, and the training has 9',
+        ),
+        (
+            dict(type='PolyLR', end=80000, by_epoch=False),
+            100,
+            'end reaches to 80000 iterations, and the training has 100',
+        ),
+        (dict(type='MultiStepLR', milestones=[8, 11]), 10, 'milestones reaches to 11 epochs, and the training has 10'),
+        (
+            dict(type='CosineAnnealingLR', T_max=10),
+            20,
+            'T_max reaches to 10 of 20 epochs, and from there on the rate rises again',
+        ),
+        (
+            dict(type='CosineAnnealingLR', T_max=10, end=10),
+            20,
+            'T_max reaches to 10 of 20 epochs, and from there on the rate stays',
+        ),
+        (
+            dict(type='PolyLR', end=80000, by_epoch=False),
+            160000,
+            'end reaches to 80000 of 160000 iterations, and from there on',
+        ),
+        (
+            dict(type='LinearLR', start_factor=0.001, by_epoch=False, end=500),
+            588,
+            'LinearLR: the warm-up of 500 iterations is 85% of the training, which has 588: shorten it '
+            '(docs/custom_dataset.md',
+        ),
+        (dict(type='ConstantLR', factor=0.1, end=30), 100, 'the warm-up of 30 epochs is 30% of the training'),
+        (
+            dict(type='fec_mm.WarmupCosineLR', T_max=20, warmup=5, eta_min=0.0),
+            20,
+            'the warm-up of 5 epochs is 25% of the training',
+        ),
+    ],
+)
 def test_what_does_not_fit(schedule: Schedule, last: int, says: str) -> None:
     lines = warnings(schedule, last)
     assert len(lines) == 1
     assert says in lines[0]
 
 
-@pytest.mark.parametrize(('schedule', 'last'), [
-    (dict(type='CosineAnnealingLR', T_max=95, begin=5), 100), (dict(type='CosineAnnealingLR'), 9),
-    (dict(type='OneCycleLR', eta_max=1., total_steps=9), 9), (dict(type='PolyLR'), 9), (dict(type='StepLR', step_size=30), 9),
-    (dict(type='MultiStepLR', milestones=[8, 11]), 12), (dict(type='ExponentialLR', gamma=0.9), 9),
-    (dict(type='LinearLR', start_factor=0.001, by_epoch=False, end=500), 5000), (dict(type='ConstantLR', factor=1., begin=5), 9),
-    (dict(type='LinearLR', start_factor=1., end_factor=0.1), 9),
-    (dict(type='fec_mm.WarmupCosineLR', T_max=300, warmup=5, eta_min=0.), 310)])
+@pytest.mark.parametrize(
+    ('schedule', 'last'),
+    [
+        (dict(type='CosineAnnealingLR', T_max=95, begin=5), 100),
+        (dict(type='CosineAnnealingLR'), 9),
+        (dict(type='OneCycleLR', eta_max=1.0, total_steps=9), 9),
+        (dict(type='PolyLR'), 9),
+        (dict(type='StepLR', step_size=30), 9),
+        (dict(type='MultiStepLR', milestones=[8, 11]), 12),
+        (dict(type='ExponentialLR', gamma=0.9), 9),
+        (dict(type='LinearLR', start_factor=0.001, by_epoch=False, end=500), 5000),
+        (dict(type='ConstantLR', factor=1.0, begin=5), 9),
+        (dict(type='LinearLR', start_factor=1.0, end_factor=0.1), 9),
+        (dict(type='fec_mm.WarmupCosineLR', T_max=300, warmup=5, eta_min=0.0), 310),
+    ],
+)
 def test_what_fits(schedule: Schedule, last: int) -> None:
     assert warnings(schedule, last, logging.DEBUG) == []
 
@@ -103,8 +153,9 @@ def schedules(node: Any) -> Iterable[Schedule]:
     return node if isinstance(node, (list, tuple)) else [node]
 
 
-@pytest.mark.parametrize('path', sorted(str(path.relative_to(CONFIGS)) for path in CONFIGS.rglob('*.py')
-                                        if '_base_' not in path.parts))
+@pytest.mark.parametrize(
+    'path', sorted(str(path.relative_to(CONFIGS)) for path in CONFIGS.rglob('*.py') if '_base_' not in path.parts)
+)
 def test_no_warning_for_the_configs_here(path: str) -> None:
     """By the data sets' own sizes where a schedule goes by iterations: a thousand in an epoch."""
     cfg = Config.fromfile(CONFIGS / path)
@@ -118,8 +169,11 @@ def test_no_warning_for_the_configs_here(path: str) -> None:
 
 
 def test_a_raised_number_of_epochs_is_refused_at_the_start(tmp_path: Path) -> None:
-    runner = make_runner(tmp_path, epochs=4, param_scheduler=dict(type='OneCycleLR', eta_max=1., total_steps=2,
-                                                                  convert_to_iter_based=True))
+    runner = make_runner(
+        tmp_path,
+        epochs=4,
+        param_scheduler=dict(type='OneCycleLR', eta_max=1.0, total_steps=2, convert_to_iter_based=True),
+    )
     runner.register_hook(ScheduleHook())
     with pytest.raises(UserError, match='total_steps is 8 iterations, and the training has 16: set total_steps'):
         runner.train()

@@ -1,4 +1,5 @@
 """Checkpoints of other models, through mmengine's own loading."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -47,9 +48,12 @@ def test_differences_are_counted(runner: Runner, tmp_path: Path) -> None:
     state = Model().state_dict()
     state['backbone.weight'] = torch.zeros(3, 4)
     state['head.fc.bias'] = state.pop('backbone.bias')
-    with pytest.raises(UserError, match=r'^checkpoint x\.pth is of another model: 1 missing \(backbone\.bias\); '
-                       r'1 unknown \(head\.fc\.bias\); 1 of another shape '
-                       r'\(backbone\.weight: \(3, 4\) instead of \(3, 2\)\): use the config that it was trained with$'):
+    with pytest.raises(
+        UserError,
+        match=r'^checkpoint x\.pth is of another model: 1 missing \(backbone\.bias\); '
+        r'1 unknown \(head\.fc\.bias\); 1 of another shape '
+        r'\(backbone\.weight: \(3, 4\) instead of \(3, 2\)\): use the config that it was trained with$',
+    ):
         load(runner, state, tmp_path / 'x.pth')
 
 

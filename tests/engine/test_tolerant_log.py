@@ -1,4 +1,5 @@
 """Logs on a full disk: `/dev/full` fails as one does."""
+
 from __future__ import annotations
 
 import errno
@@ -32,7 +33,7 @@ def test_a_full_disk_at_a_log_line(tmp_path: Path, capfd: Any) -> None:
     runner = make_runner(tmp_path)
     tolerate_failing_logs(runner)
     link_full(runner, 'scalars.json')
-    runner.visualizer.add_scalars({'loss': 1.}, step=1)
+    runner.visualizer.add_scalars({'loss': 1.0}, step=1)
     runner.train()
     assert load(tmp_path / 'epoch_3.pth')['meta']['epoch'] == 3
     said = capfd.readouterr().err
@@ -44,14 +45,14 @@ def test_without_it_the_training_ends(tmp_path: Path) -> None:
     runner = make_runner(tmp_path)
     link_full(runner, 'scalars.json')
     with pytest.raises(OSError, match='No space'):
-        runner.visualizer.add_scalars({'loss': 1.}, step=1)
+        runner.visualizer.add_scalars({'loss': 1.0}, step=1)
 
 
 def test_a_quota_and_a_line_that_was_half_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every line of the file can be read in the end."""
     runner = make_runner(tmp_path)
     tolerate_failing_logs(runner)
-    runner.visualizer.add_scalars({'loss': 1.}, step=1)
+    runner.visualizer.add_scalars({'loss': 1.0}, step=1)
 
     def half(_values: dict, file: Any, **_kwargs: Any) -> None:
         file.write('{"loss": 2.')
@@ -60,10 +61,10 @@ def test_a_quota_and_a_line_that_was_half_written(tmp_path: Path, monkeypatch: p
 
     with monkeypatch.context() as patch:
         patch.setattr('mmengine.visualization.vis_backend.dump', half)
-        runner.visualizer.add_scalars({'loss': 2.}, step=2)
-    runner.visualizer.add_scalars({'loss': 3.}, step=3)
+        runner.visualizer.add_scalars({'loss': 2.0}, step=2)
+    runner.visualizer.add_scalars({'loss': 3.0}, step=3)
     lines = next(tmp_path.glob('*/vis_data/scalars.json')).read_text().splitlines()
-    assert [json.loads(line)['loss'] for line in lines] == [1., 3.]
+    assert [json.loads(line)['loss'] for line in lines] == [1.0, 3.0]
 
 
 def test_the_text_log(tmp_path: Path, capfd: Any) -> None:
@@ -92,5 +93,7 @@ def test_standard_output() -> None:
 @pytest.mark.parametrize('code', [errno.ENOSPC, errno.EDQUOT])
 def test_other_files_that_do_not_fit_are_one_line(code: int) -> None:
     line = explain(OSError(code, os.strerror(code), '/work/results.json')) or ''
-    assert line == (f'/work/results.json cannot be written ({os.strerror(code)}): '
-                    'make room and run it again, a training with --resume')
+    assert line == (
+        f'/work/results.json cannot be written ({os.strerror(code)}): '
+        'make room and run it again, a training with --resume'
+    )

@@ -1,4 +1,5 @@
 """What a process does, from its stack; and who keeps whom waiting."""
+
 from __future__ import annotations
 
 import sys
@@ -74,7 +75,9 @@ def test_every_place_of_a_training_is_known(tmp_path: Path, monkeypatch: pytest.
     seen.clear()
     runner = make_runner(tmp_path, dict(type='NotingHook'), epochs=1)
     monkeypatch.setattr(type(runner.model), 'forward', noting(type(runner.model).forward, 'forward'))
-    monkeypatch.setattr(torch.utils.data.TensorDataset, '__getitem__', noting(torch.utils.data.TensorDataset.__getitem__, 'load'))
+    monkeypatch.setattr(
+        torch.utils.data.TensorDataset, '__getitem__', noting(torch.utils.data.TensorDataset.__getitem__, 'load')
+    )
     monkeypatch.setattr(torch.Tensor, 'backward', noting(torch.Tensor.backward, 'backward'))
     monkeypatch.setattr(torch.optim.SGD, 'step', noting(torch.optim.SGD.step, 'step'))
     runner.train()
@@ -87,7 +90,8 @@ def test_every_place_of_a_training_is_known(tmp_path: Path, monkeypatch: pytest.
         'step': (STEP, BUSY, 'its optimizer step', 0),
         'after_train_iter': (AFTER, BUSY, 'the hook NotingHook (after_train_iter)', 0),
         'saving': (BETWEEN, ELSEWHERE, 'saving', 0),
-        'after_train': (BETWEEN, BUSY, 'the hook NotingHook (after_train)', 0)}
+        'after_train': (BETWEEN, BUSY, 'the hook NotingHook (after_train)', 0),
+    }
 
 
 @pytest.mark.parametrize('workers', [0, 1])
@@ -133,11 +137,16 @@ def test_states_travel() -> None:
 
 def test_who_is_behind_is_named() -> None:
     waiting, loading = state(BACKWARD), state(LOADING, kind=FETCHING, words='loading data')
-    assert name_stalled(find_stalled([waiting, loading, waiting], [True] * 3)) == \
-        'process 1 is stuck in loading data of iteration 8'
+    assert (
+        name_stalled(find_stalled([waiting, loading, waiting], [True] * 3))
+        == 'process 1 is stuck in loading data of iteration 8'
+    )
     states = [waiting, state(FORWARD), state(BACKWARD, iteration=6, words='its backward pass')]
-    assert name_stalled(find_stalled(states, [True] * 3)) == \
-        'process 1 is stuck in its forward pass of iteration 8, process 2 is stuck in its backward pass of iteration 7'
+    assert (
+        name_stalled(find_stalled(states, [True] * 3))
+        == 'process 1 is stuck in its forward pass of iteration 8, process 2 is stuck in its backward pass of '
+        'iteration 7'
+    )
 
 
 def test_within_a_pass_the_one_with_less_progress_is_behind() -> None:
@@ -162,21 +171,27 @@ def test_between_two_epochs_saving_comes_before_validation_and_that_before_the_n
 
 def test_the_slow_hook_of_a_user_is_named_as_that() -> None:
     slow = state(AFTER, iteration=6, words='the hook SlowHook (after_train_iter)')
-    assert name_stalled(find_stalled([slow, state(BACKWARD)], [True] * 2)) == \
-        'process 0 is stuck in the hook SlowHook (after_train_iter) of iteration 7'
+    assert (
+        name_stalled(find_stalled([slow, state(BACKWARD)], [True] * 2))
+        == 'process 0 is stuck in the hook SlowHook (after_train_iter) of iteration 7'
+    )
 
 
 def test_who_does_not_run_is_named() -> None:
     for part, kind in ((LOADING, FETCHING), (BACKWARD, BUSY)):
-        assert name_stalled(find_stalled([state(BACKWARD), state(part, kind=kind)], [True, False])) == \
-            'process 1 does not run at all'
+        assert (
+            name_stalled(find_stalled([state(BACKWARD), state(part, kind=kind)], [True, False]))
+            == 'process 1 does not run at all'
+        )
 
 
 def test_who_saves_or_validates_is_not_judged_by_its_silence() -> None:
     """It may hold Python's lock."""
     saving = state(BETWEEN, kind=ELSEWHERE, words='saving')
-    assert name_stalled(find_stalled([saving, state(BACKWARD)], [False, True])) == \
-        'process 0 is stuck in saving before iteration 8'
+    assert (
+        name_stalled(find_stalled([saving, state(BACKWARD)], [False, True]))
+        == 'process 0 is stuck in saving before iteration 8'
+    )
 
 
 def test_the_line_does_not_grow_with_the_processes() -> None:

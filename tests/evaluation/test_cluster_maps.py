@@ -1,4 +1,5 @@
 """Baselines and label maps at the masks' size; the metric in a runner is in tests/tools/test_cluster_tools.py."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -15,7 +16,7 @@ def test_slic_has_the_segments_asked_for(segments: int) -> None:
     image = pytest.importorskip('skimage.data').astronaut()[::4, ::4]
     once = pytest.importorskip('skimage.segmentation').slic(image, segments, start_label=0)
     off, off_at_once = (abs(len(np.unique(labels)) - segments) for labels in (slic_with(image, segments), once))
-    assert off <= min(off_at_once, .2 * segments)
+    assert off <= min(off_at_once, 0.2 * segments)
 
 
 def test_resized_takes_the_pixel_under_the_middle() -> None:
@@ -32,11 +33,25 @@ def test_picture_is_rgb_at_the_size_of_the_mask() -> None:
 
 
 def test_means_leave_out_what_is_no_number() -> None:
-    rows = [dict(method='', level=1, segments=s, pieces=s, asa=1, boundary_recall=r, boundary_precision=float('nan'),
-                 undersegmentation=0, explained_variation=v) for s, r, v in ((2, .5, .2), (4, float('nan'), .4))]
-    mean, = mean_rows([[row] for row in rows])
-    assert (mean['images'], mean['segments'], mean['boundary_recall']) == (2, 3, .5)
-    assert mean['explained_variation'] == pytest.approx(.3) and mean['boundary_precision'] != mean['boundary_precision']
+    rows = [
+        dict(
+            method='',
+            level=1,
+            segments=s,
+            pieces=s,
+            asa=1,
+            boundary_recall=r,
+            boundary_precision=float('nan'),
+            undersegmentation=0,
+            explained_variation=v,
+        )
+        for s, r, v in ((2, 0.5, 0.2), (4, float('nan'), 0.4))
+    ]
+    (mean,) = mean_rows([[row] for row in rows])
+    assert (mean['images'], mean['segments'], mean['boundary_recall']) == (2, 3, 0.5)
+    assert (
+        mean['explained_variation'] == pytest.approx(0.3) and mean['boundary_precision'] != mean['boundary_precision']
+    )
 
 
 def test_metric_without_hook_says_so() -> None:

@@ -1,4 +1,5 @@
 """Clustering scores against scikit-learn, brute force and cases whose answer is known."""
+
 from __future__ import annotations
 
 from itertools import permutations
@@ -11,7 +12,16 @@ from sklearn import metrics
 
 from fec_mm.errors import UserError
 from fec_mm.evaluation import clustering
-from fec_mm.evaluation.clustering import agreement, check, contingency, hungarian_accuracy, kmeans, matching, purity, silhouette
+from fec_mm.evaluation.clustering import (
+    agreement,
+    check,
+    contingency,
+    hungarian_accuracy,
+    kmeans,
+    matching,
+    purity,
+    silhouette,
+)
 
 
 def blobs(per_class: int = 30, classes: int = 4, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -22,7 +32,8 @@ def blobs(per_class: int = 30, classes: int = 4, seed: int = 0) -> tuple[np.ndar
 
 
 labelings = st.integers(1, 60).flatmap(
-    lambda n: st.tuples(*[st.lists(st.integers(0, 4), min_size=n, max_size=n).map(np.asarray)] * 2))
+    lambda n: st.tuples(*[st.lists(st.integers(0, 4), min_size=n, max_size=n).map(np.asarray)] * 2)
+)
 
 
 @settings(max_examples=60, deadline=None)
@@ -33,8 +44,12 @@ def test_against_brute_force(pair: tuple[np.ndarray, np.ndarray]) -> None:
     counts = contingency(labels, clusters)
     present = counts[np.ix_(np.unique(labels), np.unique(clusters))]
     assert np.array_equal(present, metrics.cluster.contingency_matrix(labels, clusters))
-    best = max(np.concatenate([np.flatnonzero((labels == row) & (clusters == column)) for row, column in enumerate(order)]).size
-               for order in permutations(range(5)))
+    best = max(
+        np.concatenate(
+            [np.flatnonzero((labels == row) & (clusters == column)) for row, column in enumerate(order)]
+        ).size
+        for order in permutations(range(5))
+    )
     assert hungarian_accuracy(counts) == pytest.approx(best / len(labels))
     majority = sum(np.bincount(labels[clusters == c]).max() for c in np.unique(clusters))
     assert purity(counts) == pytest.approx(majority / len(labels))
@@ -46,7 +61,7 @@ def test_against_brute_force(pair: tuple[np.ndarray, np.ndarray]) -> None:
 def test_perfect_whatever_the_numbers() -> None:
     labels = np.asarray([0, 0, 1, 1, 2, 2, 2])
     scores = agreement(labels, np.asarray([5, 2, 0])[labels])
-    assert scores == pytest.approx(dict.fromkeys(('nmi', 'ami', 'ari', 'purity', 'accuracy'), 1.))
+    assert scores == pytest.approx(dict.fromkeys(('nmi', 'ami', 'ari', 'purity', 'accuracy'), 1.0))
     assert matching(contingency(labels, np.asarray([5, 2, 0])[labels])).tolist() == [5, 2, 0]
 
 
@@ -60,7 +75,7 @@ def test_shuffled_clusters_are_chance() -> None:
 def test_one_cluster() -> None:
     labels = np.repeat(np.arange(4), [5, 5, 5, 10])
     scores = agreement(labels, np.zeros(25, int))
-    assert scores == pytest.approx({'nmi': 0., 'ami': 0., 'ari': 0., 'purity': 0.4, 'accuracy': 0.4})
+    assert scores == pytest.approx({'nmi': 0.0, 'ami': 0.0, 'ari': 0.0, 'purity': 0.4, 'accuracy': 0.4})
     assert silhouette(np.zeros((25, 2)), np.zeros(25, int), 0) == silhouette(np.zeros((25, 2)), np.arange(25), 0) == 0
 
 

@@ -1,4 +1,5 @@
 """Costs against closed forms."""
+
 from __future__ import annotations
 
 from concurrent.futures import ProcessPoolExecutor
@@ -12,8 +13,15 @@ from fec_mm.evaluation.cost import in_turn, necessary_products, peak_growth
 from fec_mm.models import FEC, ContextCluster
 from fec_mm.models.backbones.cluster_backbone import ClusterBackbone
 
-ARCH = dict(depths=(2, 1), embed_dims=(8, 12), num_heads=(2, 3), head_dims=(5, 4), mlp_ratios=(3, 2), centers_per_side=(3, 2),
-            regions_per_side=(1, 2))
+ARCH = dict(
+    depths=(2, 1),
+    embed_dims=(8, 12),
+    num_heads=(2, 3),
+    head_dims=(5, 4),
+    mlp_ratios=(3, 2),
+    centers_per_side=(3, 2),
+    regions_per_side=(1, 2),
+)
 
 
 def multiply_adds(family: type[ClusterBackbone], training: bool) -> int:
@@ -27,8 +35,8 @@ def multiply_adds(family: type[ClusterBackbone], training: bool) -> int:
 @pytest.mark.parametrize('family', [FEC, ContextCluster])
 @pytest.mark.parametrize('training', [False, True], ids=['eval', 'train'])
 def test_necessary_products(family: type[ClusterBackbone], training: bool) -> None:
-    """By hand: two images of 16×8 and 8×4 positions, 9 and 2²·2² centers. Training takes two more products for each, except
-    that images have no gradient."""
+    """By hand: two images of 16×8 and 8×4 positions, 9 and 2²·2² centers. Training takes two more products for each,
+    except that images have no gradient."""
     N, n = 2 * 16 * 8, 2 * 8 * 4
     stem = N * 8 * 5 * 16
     first = N * (8 * 10 + 2 * 8 * 24) + 2 * 9 * (8 * 10 + 10 * 8)
@@ -42,6 +50,7 @@ def test_necessary_products(family: type[ClusterBackbone], training: bool) -> No
 def grow() -> float:
     def run() -> None:
         torch.ones(64, 2**20, dtype=torch.uint8)  # 64 MiB for a moment
+
     return peak_growth(run, 'cpu')
 
 

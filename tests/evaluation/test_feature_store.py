@@ -1,4 +1,5 @@
 """Features on disk: whole or not at all, and continued after a stop."""
+
 from __future__ import annotations
 
 from pathlib import Path

@@ -1,4 +1,5 @@
 """Multiply-adds against the published figures, other counters, and counting by hand."""
+
 from __future__ import annotations
 
 import logging
@@ -19,8 +20,10 @@ from fec_mm.models.layers import ClusterEncode, ClusterPool
 from .test_cost import ARCH
 
 
-@pytest.mark.parametrize(('arch', 'parameters', 'published'), [
-    ('small', 5_727_528, '1.366'), ('base', 15_086_848, '3.350'), ('large', 29_720_344, '6.509')])
+@pytest.mark.parametrize(
+    ('arch', 'parameters', 'published'),
+    [('small', 5_727_528, '1.366'), ('base', 15_086_848, '3.350'), ('large', 29_720_344, '6.509')],
+)
 def test_published(arch: str, parameters: int, published: str) -> None:
     backbone = FEC(arch).eval()
     head = nn.Linear(FEC.arch_settings[arch]['embed_dims'][-1], 1000)
@@ -57,7 +60,11 @@ def test_without_computing(implementation: str, monkeypatch: pytest.MonkeyPatch)
     computed = count_backbone(backbone, (3, 64, 36), implementation)
     monkeypatch.setattr(flops, 'RUN', 0)
     count, maps = count_backbone(backbone, (3, 64, 36), implementation)
-    assert (count.fvcore, count.others, count.missed) == (computed[0].fvcore, computed[0].others, {}) and maps == computed[1]
+    assert (count.fvcore, count.others, count.missed) == (
+        computed[0].fvcore,
+        computed[0].others,
+        {},
+    ) and maps == computed[1]
 
 
 def counted(run: nn.Module, *inputs: torch.Tensor) -> Count:
@@ -97,11 +104,15 @@ def test_encode_by_hand(centers: int, heads: int) -> None:
     assert not count.missed
 
 
-@pytest.mark.parametrize(('layer', 'shape'), [
-    (nn.Conv2d(4, 6, 3, stride=2, groups=2), (2, 4, 9, 7)),
-    (nn.ConvTranspose2d(4, 6, 3, stride=2), (2, 4, 9, 7)),
-    (nn.Linear(4, 3, bias=False), (2, 5, 4)),
-], ids=['convolution', 'transposed', 'linear'])
+@pytest.mark.parametrize(
+    ('layer', 'shape'),
+    [
+        (nn.Conv2d(4, 6, 3, stride=2, groups=2), (2, 4, 9, 7)),
+        (nn.ConvTranspose2d(4, 6, 3, stride=2), (2, 4, 9, 7)),
+        (nn.Linear(4, 3, bias=False), (2, 5, 4)),
+    ],
+    ids=['convolution', 'transposed', 'linear'],
+)
 def test_products_as_torch_counts_them(layer: nn.Module, shape: tuple[int, ...]) -> None:
     x = torch.randn(shape)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:

@@ -1,4 +1,5 @@
 """Pooled features of layers, whatever the layout of their outputs."""
+
 from __future__ import annotations
 
 from types import SimpleNamespace
@@ -12,16 +13,30 @@ from torch import Tensor, nn
 from fec_mm.errors import UserError
 from fec_mm.evaluation.layers import HEAD, default_layers, pool, record_features
 
-TINY = dict(depths=(1, 2), embed_dims=(8, 12), num_heads=(2, 3), head_dims=(5, 4), mlp_ratios=(3, 2), centers_per_side=(3, 2),
-            regions_per_side=(1, 1))
+TINY = dict(
+    depths=(1, 2),
+    embed_dims=(8, 12),
+    num_heads=(2, 3),
+    head_dims=(5, 4),
+    mlp_ratios=(3, 2),
+    centers_per_side=(3, 2),
+    regions_per_side=(1, 1),
+)
 
 
 def classifier(backbone: dict[str, Any], channels: int, head: str = 'LinearClsHead') -> Any:
     import mmpretrain  # noqa: F401
+
     neck = None if head != 'LinearClsHead' else dict(type='GlobalAveragePooling')
     with DefaultScope.overwrite_default_scope('mmpretrain'):
-        model = MODELS.build(dict(type='ImageClassifier', backbone=backbone, neck=neck,
-                                  head=dict(type=head, num_classes=3, in_channels=channels)))
+        model = MODELS.build(
+            dict(
+                type='ImageClassifier',
+                backbone=backbone,
+                neck=neck,
+                head=dict(type=head, num_classes=3, in_channels=channels),
+            )
+        )
         model.init_weights()
     return model.eval()
 
@@ -39,11 +54,19 @@ def fec() -> Any:
 def test_fec() -> None:
     """The channels of inner maps are the last axis, those of a convolution from images and of the output the second."""
     model, images = fec(), torch.randn(2, 3, 32, 64)
-    layers = [*default_layers(model), 'backbone', 'backbone.stem.proj', 'backbone.stem', 'backbone.downsamples.0.skip',
-              'backbone.norm1']
+    layers = [
+        *default_layers(model),
+        'backbone',
+        'backbone.stem.proj',
+        'backbone.stem',
+        'backbone.downsamples.0.skip',
+        'backbone.norm1',
+    ]
     assert layers[:3] == ['backbone.stages.0', 'backbone.stages.1', HEAD]
     found = record(model, images, layers)
-    assert {name: features.shape[1] for name, features in found.items()} == dict(zip(layers, (8, 12, 12, 12, 8, 8, 12, 12)))
+    assert {name: features.shape[1] for name, features in found.items()} == dict(
+        zip(layers, (8, 12, 12, 12, 8, 8, 12, 12))
+    )
     with torch.no_grad():
         output = model.backbone(images)[0]
         torch.testing.assert_close(found['backbone'], output.mean((2, 3)))
@@ -69,7 +92,9 @@ def test_resnet() -> None:
 def test_vit() -> None:
     """Tokens are averaged without the class token, which is what the classifier reads."""
     arch = dict(embed_dims=16, num_layers=6, num_heads=2, feedforward_channels=16)
-    model = classifier(dict(type='VisionTransformer', arch=arch, img_size=32, patch_size=8), 16, 'VisionTransformerClsHead')
+    model = classifier(
+        dict(type='VisionTransformer', arch=arch, img_size=32, patch_size=8), 16, 'VisionTransformerClsHead'
+    )
     images = torch.randn(2, 3, 32, 32)
     assert default_layers(model) == [f'backbone.layers.{i}' for i in (1, 2, 4, 5)] + [HEAD]
     found = record(model, images, default_layers(model))
@@ -90,8 +115,8 @@ def test_swin() -> None:
 
 
 def test_half_precision_is_pooled_in_float32() -> None:
-    x = torch.full((1, 3, 64, 64), 60000., dtype=torch.float16)
-    assert pool('x', x, False, 0).dtype == torch.float32 and pool('x', x, False, 0).max() == 60000.
+    x = torch.full((1, 3, 64, 64), 60000.0, dtype=torch.float16)
+    assert pool('x', x, False, 0).dtype == torch.float32 and pool('x', x, False, 0).max() == 60000.0
 
 
 def test_hooks_are_removed() -> None:

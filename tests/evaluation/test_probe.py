@@ -1,4 +1,5 @@
 """The probe of a layer on features whose structure is known."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -19,17 +20,21 @@ def nested(gap: float, per_class: int = 40) -> tuple[np.ndarray, np.ndarray, np.
 
 
 def test_subclasses_that_are_there() -> None:
-    result = probe(*nested(20.), per_subclass=(1, 2), seeds=(0, 1, 2))
+    result = probe(*nested(20.0), per_subclass=(1, 2), seeds=(0, 1, 2))
     for group in ('global', 'within'):
-        assert result[group]['1']['ari'] == {'mean': pytest.approx(1.), 'std': pytest.approx(0.), 'values': [1., 1., 1.]}
-        assert result[group]['2']['purity']['mean'] == pytest.approx(1.)
+        assert result[group]['1']['ari'] == {
+            'mean': pytest.approx(1.0),
+            'std': pytest.approx(0.0),
+            'values': [1.0, 1.0, 1.0],
+        }
+        assert result[group]['2']['purity']['mean'] == pytest.approx(1.0)
         assert result[group]['2']['ari']['mean'] < 0.9, 'more clusters than subclasses split them'
-    assert result['read_out']['knn']['mean'] == result['read_out']['linear']['mean'] == 1.
+    assert result['read_out']['knn']['mean'] == result['read_out']['linear']['mean'] == 1.0
 
 
 def test_subclasses_that_are_not_there() -> None:
     """Global scores see the superclasses; those within superclasses do not, and are chance."""
-    result = probe(*nested(0.), seeds=(0, 1, 2))
+    result = probe(*nested(0.0), seeds=(0, 1, 2))
     assert result['global']['1']['ami']['mean'] > 0.6
     assert abs(result['within']['1']['ami']['mean']) < 0.05
     assert result['read_out']['linear']['mean'] < 0.65
@@ -37,8 +42,10 @@ def test_subclasses_that_are_not_there() -> None:
 
 def test_within_weighs_superclasses_by_samples() -> None:
     """One superclass of 30 samples is found wholly, one of 10 consists of one point and scores 0."""
-    features = np.r_[np.zeros(15), np.full(15, 9.), np.full(10, 99.)][:, None] + np.r_[
-        np.random.default_rng(0).normal(size=30) * 0.01, np.zeros(10)][:, None]
+    features = (
+        np.r_[np.zeros(15), np.full(15, 9.0), np.full(10, 99.0)][:, None]
+        + np.r_[np.random.default_rng(0).normal(size=30) * 0.01, np.zeros(10)][:, None]
+    )
     subclasses = np.r_[np.zeros(15, int), np.ones(15, int), np.full(5, 2), np.full(5, 3)]
     with pytest.warns(match='distinct clusters'):
         result = probe(features, subclasses, subclasses // 2)
@@ -47,19 +54,19 @@ def test_within_weighs_superclasses_by_samples() -> None:
 
 def test_read_out_of_a_sample(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, 'READ_OUT_SAMPLES', 60)
-    features, subclasses, _ = nested(20.)
-    assert read_out(features, subclasses, 0) == {'knn': 1., 'linear': 1.}
+    features, subclasses, _ = nested(20.0)
+    assert read_out(features, subclasses, 0) == {'knn': 1.0, 'linear': 1.0}
 
 
 def test_spread_is_of_the_sample() -> None:
-    assert spread([{'a': 1.}, {'a': 3.}]) == {'a': {'mean': 2., 'std': pytest.approx(2**0.5), 'values': [1., 3.]}}
-    assert spread([{'a': 1.}])['a']['std'] == 0
+    assert spread([{'a': 1.0}, {'a': 3.0}]) == {'a': {'mean': 2.0, 'std': pytest.approx(2**0.5), 'values': [1.0, 3.0]}}
+    assert spread([{'a': 1.0}])['a']['std'] == 0
 
 
 def test_bad_input() -> None:
-    features, subclasses, superclasses = nested(1.)
+    features, subclasses, superclasses = nested(1.0)
     with pytest.raises(UserError, match='cannot make 480 clusters of 240 samples'):
-        probe(features, subclasses, superclasses, per_subclass=(80, ))
+        probe(features, subclasses, superclasses, per_subclass=(80,))
     with pytest.raises(UserError, match='in two superclasses'):
         probe(features, subclasses, np.arange(240) % 2)
     with pytest.raises(UserError, match='subclass 6 has one sample'):
@@ -70,10 +77,10 @@ def test_bad_input() -> None:
 
 
 def test_an_absent_subclass_is_not_counted() -> None:
-    features, subclasses, superclasses = nested(20.)
+    features, subclasses, superclasses = nested(20.0)
     kept = subclasses != 2
     result = probe(features[kept], subclasses[kept], superclasses[kept])
-    assert result['global']['1']['ari']['mean'] == pytest.approx(1.)
+    assert result['global']['1']['ari']['mean'] == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize('shape', [(20, 5), (3, 1), (1, 4), (100, 60)])

@@ -1,4 +1,5 @@
 """The model of parallel training against a ring played step by step, and its invariants."""
+
 from __future__ import annotations
 
 import pytest
@@ -11,7 +12,7 @@ from fec_mm.evaluation.scaling import BUCKET, Network, Plan, image_seconds, step
 def ring(processes: int, size: float, bandwidth: float, latency: float) -> float:
     """Seconds until everybody has the sum, chunk by chunk: each round all pass one chunk on to their neighbour."""
     have = [[{p} for _ in range(processes)] for p in range(processes)]  # whose numbers are in chunk c of process p
-    seconds, rounds = 0., 0
+    seconds, rounds = 0.0, 0
     while not all(len(chunk) == processes for chunks in have for chunk in chunks):
         moves = [(p, (p - rounds) % processes) for p in range(processes)]
         passed = [set(have[p][c]) for p, c in moves]
@@ -50,7 +51,7 @@ def test_one_process_takes_the_images_one_by_one() -> None:
 
 
 def test_a_fixed_total_batch_is_shared_and_ends() -> None:
-    plan = Plan(64_000, 0.01, Network(1e6, 1e9, 0.), total_batch=64)
+    plan = Plan(64_000, 0.01, Network(1e6, 1e9, 0.0), total_batch=64)
     step = plan.step(48)
     assert step is not None and step.batch == 2 and step.computation == pytest.approx(0.02)
     assert plan.step(65) is None

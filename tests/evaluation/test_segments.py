@@ -1,4 +1,5 @@
 """Measures of label maps against hand-made cases, closed forms and loops over pixels."""
+
 from __future__ import annotations
 
 import math
@@ -24,11 +25,15 @@ def test_a_border_two_pixels_off() -> None:
     counts = seg.overlaps(halves(2).ravel(), LEFT.ravel())
     assert counts.tolist() == [[16, 0], [16, 32]]
     assert seg.achievable_accuracy(counts) == 48 / 64
-    assert seg.undersegmentation_error(counts) == (16 + 16) / 64  # the part in the left region, and the part that leaks from it
+    assert (
+        seg.undersegmentation_error(counts) == (16 + 16) / 64
+    )  # the part in the left region, and the part that leaks from it
 
 
-@pytest.mark.parametrize(('at', 'tolerance', 'recall', 'precision'), [
-    (4, 0, 1, 1), (3, 0, .5, .5), (3, 1, 1, 1), (2, 1, .5, .5), (2, 2, 1, 1), (1, 1, 0, 0), (7, 1, 0, 0)])
+@pytest.mark.parametrize(
+    ('at', 'tolerance', 'recall', 'precision'),
+    [(4, 0, 1, 1), (3, 0, 0.5, 0.5), (3, 1, 1, 1), (2, 1, 0.5, 0.5), (2, 2, 1, 1), (1, 1, 0, 0), (7, 1, 0, 0)],
+)
 def test_boundaries_of_halves(at: int, tolerance: int, recall: float, precision: float) -> None:
     """A border is two columns of pixels."""
     assert seg.boundary_recall_precision(halves(at), LEFT, ALL, tolerance) == (recall, precision)
@@ -53,7 +58,7 @@ def test_explained_variation_in_closed_form() -> None:
     """Values x = 0 … n−1 in k runs of n/k: (n² − (n/k)²) / (n² − 1)."""
     n, k = 60, 5
     got = seg.explained_variation(np.arange(n) * k // n, np.arange(n)[:, None])
-    assert got == pytest.approx((n**2 - (n / k)**2) / (n**2 - 1))
+    assert got == pytest.approx((n**2 - (n / k) ** 2) / (n**2 - 1))
     assert seg.explained_variation(np.zeros(9), np.arange(9)[:, None]) == pytest.approx(0, abs=1e-12)
     assert seg.explained_variation(np.arange(9) % 2, np.full((9, 3), 7)) == 1
 
@@ -63,7 +68,7 @@ def test_explained_variation_in_closed_form() -> None:
 def test_against_loops(seed: int, height: int, width: int, tolerance: int) -> None:
     rng = np.random.default_rng(seed)
     labels, regions = rng.integers(0, 4, (2, height, width))
-    image, valid = rng.integers(0, 256, (height, width, 3)), rng.random((height, width)) < .8
+    image, valid = rng.integers(0, 256, (height, width, 3)), rng.random((height, width)) < 0.8
     valid[0, 0] = True
     got = seg.measure(labels, regions, image, valid, tolerance)
 
@@ -71,13 +76,18 @@ def test_against_loops(seed: int, height: int, width: int, tolerance: int) -> No
     good = [p for p in pixels if valid[p]]
     segments = {s: [p for p in good if labels[p] == s] for s in {labels[p] for p in good}}
     wanted = {r: {p for p in good if regions[p] == r} for r in {regions[p] for p in good}}
-    assert got['asa'] == pytest.approx(sum(max(len(set(s) & r) for r in wanted.values()) for s in segments.values()) / len(good))
+    assert got['asa'] == pytest.approx(
+        sum(max(len(set(s) & r) for r in wanted.values()) for s in segments.values()) / len(good)
+    )
     leaks = sum(min(len(set(s) & r), len(set(s) - r)) for s in segments.values() for r in wanted.values() if set(s) & r)
     assert got['undersegmentation'] == pytest.approx(leaks / len(good))
 
     def edge(values: np.ndarray) -> list[tuple[int, int]]:
-        return [(y, x) for y, x in good if any(
-            p in good and values[p] != values[y, x] for p in ((y - 1, x), (y + 1, x), (y, x - 1), (y, x + 1)))]
+        return [
+            (y, x)
+            for y, x in good
+            if any(p in good and values[p] != values[y, x] for p in ((y - 1, x), (y + 1, x), (y, x - 1), (y, x + 1)))
+        ]
 
     def near(these: list, those: list) -> float:
         hits = [any(max(abs(y - v), abs(x - u)) <= tolerance for v, u in those) for y, x in these]
@@ -87,8 +97,8 @@ def test_against_loops(seed: int, height: int, width: int, tolerance: int) -> No
     assert got['boundary_precision'] == pytest.approx(near(edge(labels), edge(regions)), nan_ok=True)
     colours = np.array([image[p] for p in good], float)
     means = np.array([np.mean([image[p] for p in segments[labels[q]]], 0) for q in good])
-    total = ((colours - colours.mean(0))**2).sum()
-    expected = 1 if total == 0 else 1 - ((colours - means)**2).sum() / total
+    total = ((colours - colours.mean(0)) ** 2).sum()
+    expected = 1 if total == 0 else 1 - ((colours - means) ** 2).sum() / total
     assert got['explained_variation'] == pytest.approx(expected)
 
 
@@ -107,8 +117,10 @@ def test_grid_is_cells_of_nearly_one_size(height: int, width: int, segments: int
     grid = seg.square_grid((height, width), segments)
     rows, cols = len(np.unique(grid[:, 0])), len(np.unique(grid[0]))
     assert len(np.unique(grid)) == rows * cols == grid.max() + 1
-    for edges in (np.diff(np.flatnonzero(np.diff(grid[:, 0], prepend=-1)), append=height),
-                  np.diff(np.flatnonzero(np.diff(grid[0], prepend=-1)), append=width)):
+    for edges in (
+        np.diff(np.flatnonzero(np.diff(grid[:, 0], prepend=-1)), append=height),
+        np.diff(np.flatnonzero(np.diff(grid[0], prepend=-1)), append=width),
+    ):
         assert len(edges) <= 1 or edges[:-1].max() - edges[:-1].min() <= 1
 
 

@@ -1,4 +1,6 @@
-"""What may happen to a process of a training: it waits, it is stopped, or it holds Python's lock; for a while or for good."""
+"""What may happen to a process of a training: it waits, it is stopped, or it holds Python's lock; for a while or for
+good."""
+
 from __future__ import annotations
 
 import ctypes
@@ -15,10 +17,24 @@ from mmengine.hooks import Hook
 
 from fec_mm.registry import HOOKS
 
-FOREVER = 3600.
-POINTS = ('before_run', 'before_train', 'before_train_epoch', 'before_train_iter', 'after_train_iter', 'after_train_epoch',
-          'before_save_checkpoint', 'before_val', 'before_val_epoch', 'before_val_iter', 'after_val_iter', 'after_val_epoch',
-          'after_val', 'after_train', 'after_run')
+FOREVER = 3600.0
+POINTS = (
+    'before_run',
+    'before_train',
+    'before_train_epoch',
+    'before_train_iter',
+    'after_train_iter',
+    'after_train_epoch',
+    'before_save_checkpoint',
+    'before_val',
+    'before_val_epoch',
+    'before_val_iter',
+    'after_val_iter',
+    'after_val_epoch',
+    'after_val',
+    'after_train',
+    'after_run',
+)
 
 
 def wait(seconds: float) -> None:
@@ -37,8 +53,14 @@ def stop(seconds: float) -> None:
     os.kill(os.getpid(), signal.SIGSTOP)
 
 
-def during(target: str, how: Callable[[float], None], seconds: float, ranks: Collection[int] = (0, 1), count: int = 1,
-           file: Path | None = None) -> Callable[[int], None]:
+def during(
+    target: str,
+    how: Callable[[float], None],
+    seconds: float,
+    ranks: Collection[int] = (0, 1),
+    count: int = 1,
+    file: Path | None = None,
+) -> Callable[[int], None]:
     """For `Run`'s `prepare`: an outage before the count-th call of a function.
 
     Args:
@@ -54,7 +76,7 @@ def during(target: str, how: Callable[[float], None], seconds: float, ranks: Col
         module, _, cls = target.rpartition('.')[0].rpartition('.')
         owner: Any = getattr(importlib.import_module(module), cls) if module else importlib.import_module(cls)
         name = target.rpartition('.')[2]
-        function, calls = getattr(owner, name), iter(range(1, 10 ** 6))
+        function, calls = getattr(owner, name), iter(range(1, 10**6))
 
         def slow(*args: Any, **kwargs: Any) -> Any:
             if next(calls) == count:

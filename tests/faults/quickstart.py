@@ -1,4 +1,5 @@
 """The quick-start trainings in small: their own data, pipelines, losses, schedules and hooks."""
+
 from __future__ import annotations
 
 import os
@@ -16,8 +17,10 @@ train_dataloader = dict(batch_size=4, dataset=dict(indices=16))
 val_dataloader = dict(batch_size=4, dataset=dict(indices=4))
 default_hooks = dict(logger=dict(interval=1), checkpoint=dict(save_best='auto', rule='greater'))
 """
-SMALL = ('depths=(1, 1, 1, 1), embed_dims=(16, 16, 24, 24), num_heads=(2, 2, 2, 2), head_dims=(8, 8, 8, 8), '
-         'mlp_ratios=(2, 2, 2, 2)')
+SMALL = (
+    'depths=(1, 1, 1, 1), embed_dims=(16, 16, 24, 24), num_heads=(2, 2, 2, 2), head_dims=(8, 8, 8, 8), '
+    'mlp_ratios=(2, 2, 2, 2)'
+)
 TASKS = {
     'classification': f"""
 model = dict(backbone=dict(arch=dict({SMALL}), drop_path_rate=0.1), head=dict(in_channels=24),
@@ -40,7 +43,8 @@ model = dict(backbone=dict(arch=dict({SMALL})), neck=dict(in_channels=[16, 16, 2
 train_cfg = dict(max_iters=9, val_interval=4)
 param_scheduler = dict(total_steps=9)
 default_hooks['checkpoint']['interval'] = 3
-"""}
+""",
+}
 
 
 def make_quickstart(folder: Path, task: str, extra: str = '') -> Path:

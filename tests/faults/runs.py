@@ -1,4 +1,5 @@
 """Trainings in processes of their own, to be killed, and the comparison of what they leave."""
+
 from __future__ import annotations
 
 import gc
@@ -36,8 +37,14 @@ class Run:
         processes: how many, connected by gloo.
     """
 
-    def __init__(self, config: Path, work_dir: Path, *options: str, prepare: Callable[[int], None] | None = None,
-                 processes: int = 1) -> None:
+    def __init__(
+        self,
+        config: Path,
+        work_dir: Path,
+        *options: str,
+        prepare: Callable[[int], None] | None = None,
+        processes: int = 1,
+    ) -> None:
         argv = [str(config), '--work-dir', str(work_dir), *options]
         environment = {}
         if processes > 1:
@@ -54,7 +61,9 @@ class Run:
                 self._train(argv, {**environment, **ranks}, prepare, rank)
             self.pids.append(pid)
 
-    def _train(self, argv: Sequence[str], environment: dict[str, str], prepare: Callable[[int], None] | None, rank: int) -> None:
+    def _train(
+        self, argv: Sequence[str], environment: dict[str, str], prepare: Callable[[int], None] | None, rank: int
+    ) -> None:
         """The life of a process. Never returns to the test that it is a copy of."""
         code: Any = 70
         gc.freeze()  # or each collection walks through the test's millions of objects
@@ -112,7 +121,8 @@ PLACES: dict[str, Callable[[], tuple[Any, str]]] = {
     'a validation': lambda: (importlib.import_module('mmengine.runner').ValLoop, 'run_iter'),
     'half a checkpoint': lambda: (os, 'fsync'),
     'a whole checkpoint without its name': lambda: (os, 'replace'),
-    'two checkpoints, before the old one goes': lambda: (AtomicBackend, 'remove')}
+    'two checkpoints, before the old one goes': lambda: (AtomicBackend, 'remove'),
+}
 
 
 def dying_in(place: str, count: int) -> Callable[[int], None]:
@@ -148,7 +158,7 @@ def kill_and_resume(config: Path, work_dir: Path, moments: Sequence[float], **kw
     Returns:
         How often a process was killed; the training may have ended before it could be.
     """
-    for kills, moment in enumerate([*moments, 300.]):
+    for kills, moment in enumerate([*moments, 300.0]):
         run = Run(config, work_dir, '--resume', **kwargs)
         while run.alive() and time.time() - run.started < moment:
             time.sleep(0.005)
@@ -212,7 +222,10 @@ def assert_same(a: Any, b: Any, where: str) -> None:
             assert_same(x, y, f'{where}[{i}]')
     elif hasattr(a, '__dict__'):
         assert type(a) is type(b), where
-        assert_same({k: v for k, v in vars(a).items() if not callable(v)}, {k: v for k, v in vars(b).items() if not callable(v)},
-                    where)
+        assert_same(
+            {k: v for k, v in vars(a).items() if not callable(v)},
+            {k: v for k, v in vars(b).items() if not callable(v)},
+            where,
+        )
     else:
         assert repr(a) == repr(b), where

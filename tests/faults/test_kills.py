@@ -1,4 +1,5 @@
 """`kill -9` at random moments, and in the middle of saving: in the end everything is as without."""
+
 from __future__ import annotations
 
 import importlib

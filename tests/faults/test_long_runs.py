@@ -1,4 +1,5 @@
 """2,000 iterations of the quick start, in float32 and under bfloat16 autocast: memory stays flat, losses finite."""
+
 from __future__ import annotations
 
 import importlib
@@ -19,10 +20,13 @@ from .runs import Run
 
 ITERATIONS, WARM_UP, EVERY = 2000, 500, 20
 LENGTH = {
-    'classification': f"train_dataloader['dataset']['indices'] = None\ntrain_cfg.update(max_epochs={ITERATIONS // 1000})\n"
-                      f"param_scheduler['total_steps'] = {ITERATIONS // 1000}\n",
-    'segmentation': f"train_cfg.update(max_iters={ITERATIONS}, val_interval=500)\nparam_scheduler['total_steps'] = {ITERATIONS}\n"
-                    "default_hooks['checkpoint']['interval'] = 500\n"}
+    'classification': f"train_dataloader['dataset']['indices'] = "
+    f'None\ntrain_cfg.update(max_epochs={ITERATIONS // 1000})\n'
+    f"param_scheduler['total_steps'] = {ITERATIONS // 1000}\n",
+    'segmentation': f"train_cfg.update(max_iters={ITERATIONS}, val_interval=500)\nparam_scheduler['total_steps'] = "
+    f'{ITERATIONS}\n'
+    "default_hooks['checkpoint']['interval'] = 500\n",
+}
 pytestmark = pytest.mark.faults
 
 
@@ -43,6 +47,7 @@ def recording(file: Path, bfloat16: bool) -> Any:
 
             loop.run_iter = run_and_record
         if bfloat16:
+
             def autocasting(self: Any, model: Any) -> Any:
                 stack = importlib.import_module('contextlib').ExitStack()
                 stack.enter_context(context(self, model))
@@ -65,9 +70,11 @@ def test_memory_is_flat_and_losses_are_finite(tmp_path: Path, task: str, bfloat1
     steps, memory, losses = zip(*(json.loads(line) for line in file.read_text().splitlines()))
     assert steps[-1] == ITERATIONS and all(map(math.isfinite, losses))
     later = [i for i, step in enumerate(steps) if step > WARM_UP]
-    fit = stats.linregress([steps[i] for i in later], [memory[i] / 2 ** 20 for i in later])
+    fit = stats.linregress([steps[i] for i in later], [memory[i] / 2**20 for i in later])
     half = 1.96 * fit.stderr
-    print(f'{task}, {"bfloat16" if bfloat16 else "float32"}: {memory[later[0]] / 2 ** 20:.0f} MiB, '
-          f'{1000 * (fit.slope - half):+.2f} to {1000 * (fit.slope + half):+.2f} MiB in 1,000 iterations; '
-          f'loss {losses[0]:.3f} to {losses[-1]:.3f}')
+    print(
+        f'{task}, {"bfloat16" if bfloat16 else "float32"}: {memory[later[0]] / 2**20:.0f} MiB, '
+        f'{1000 * (fit.slope - half):+.2f} to {1000 * (fit.slope + half):+.2f} MiB in 1,000 iterations; '
+        f'loss {losses[0]:.3f} to {losses[-1]:.3f}'
+    )
     assert 1000 * (fit.slope + half) < 10

@@ -1,4 +1,6 @@
-"""Trainings of two processes that outlive an outage, and those that end as one hangs: with small numbers, and the hook's own."""
+"""Trainings of two processes that outlive an outage, and those that end as one hangs: with small numbers, and the
+hook's own."""
+
 from __future__ import annotations
 
 import importlib
@@ -17,7 +19,8 @@ LOADED = 'mmpretrain.datasets.CustomDataset.__getitem__'
 FORWARD = 'mmpretrain.models.ImageClassifier.loss'
 HOOK = "process_watch=dict(type='fec_mm.ProcessWatchHook', {arguments})"
 CONFIG = """
-default_hooks.update(exact_resume=dict(type='fec_mm.ExactResumeHook'), divergence=dict(type='fec_mm.DivergenceHook'), {hook})
+default_hooks.update(exact_resume=dict(type='fec_mm.ExactResumeHook'), divergence=dict(type='fec_mm.DivergenceHook'),
+    {hook})
 train_dataloader.update(num_workers={workers}, persistent_workers={workers} > 0)
 custom_hooks = {hooks}
 """
@@ -34,29 +37,56 @@ class Outage(NamedTuple):
         workers: of the loader.
         points: hook points where it waits, too, in process 0.
     """
+
     prepare: Callable[[float], Callable[[int], None]] = lambda seconds: lambda rank: None
-    seconds: float = 70.
+    seconds: float = 70.0
     says: str = ''
     workers: int = 0
     points: tuple[str, ...] = ()
 
 
 OUTAGES = {
-    'storage, one process': Outage(lambda s: during(LOADED, wait, s, [1], 3), 200., 'process 1 is stuck in loading data of '),
-    'storage, all': Outage(lambda s: during(LOADED, wait, s, [0, 1], 3), 200., 'every process is in loading data of iteration 2'),
-    'storage, a worker': Outage(lambda s: during(LOADED, wait, s, [0], 3), 200., 'process 0 is stuck in loading data of ', 1),
-    'storage, all workers': Outage(lambda s: during(LOADED, wait, s, [0, 1], 3), 60., 'every process is in loading data of ', 1),
-    'storage, while it writes': Outage(lambda s: during('os.fsync', wait, s, [0]), 200., 'process 0 is stuck in saving'),
-    'lock held while it saves': Outage(lambda s: during('os.fsync', hold_the_lock, s, [0]), 70., 'process 0 is stuck in saving'),
-    'lock held in a pass': Outage(lambda s: during(FORWARD, hold_the_lock, s, [1], 2), 70., 'process 1 does not run at all'),
-    'first iteration': Outage(lambda s: during(FORWARD, wait, s, [1]), 120., 'process 1 is stuck in its forward pass of '),
-    'validation': Outage(lambda s: during('mmpretrain.models.ImageClassifier.predict', wait, s, [1]), 200.,
-                         'process 1 is stuck in validation'),
-    'stopped, one process': Outage(lambda s: during(FORWARD, stop, s, [1], 2), 60., 'process 1 does not run at all for '),
-    'stopped, all': Outage(lambda s: during(FORWARD, stop, s, [0, 1], 3), 60.),
-    'hooks, first part': Outage(points=POINTS[:5], says='process 0 is stuck in the hook SlowHook (before_train_iter) of '),
-    'hooks, second part': Outage(points=POINTS[5:10], says='process 0 is stuck in the hook SlowHook (after_train_epoch) before'),
-    'hooks, third part': Outage(points=POINTS[10:], says='process 0 is stuck in validation before iteration 3')}
+    'storage, one process': Outage(
+        lambda s: during(LOADED, wait, s, [1], 3), 200.0, 'process 1 is stuck in loading data of '
+    ),
+    'storage, all': Outage(
+        lambda s: during(LOADED, wait, s, [0, 1], 3), 200.0, 'every process is in loading data of iteration 2'
+    ),
+    'storage, a worker': Outage(
+        lambda s: during(LOADED, wait, s, [0], 3), 200.0, 'process 0 is stuck in loading data of ', 1
+    ),
+    'storage, all workers': Outage(
+        lambda s: during(LOADED, wait, s, [0, 1], 3), 60.0, 'every process is in loading data of ', 1
+    ),
+    'storage, while it writes': Outage(
+        lambda s: during('os.fsync', wait, s, [0]), 200.0, 'process 0 is stuck in saving'
+    ),
+    'lock held while it saves': Outage(
+        lambda s: during('os.fsync', hold_the_lock, s, [0]), 70.0, 'process 0 is stuck in saving'
+    ),
+    'lock held in a pass': Outage(
+        lambda s: during(FORWARD, hold_the_lock, s, [1], 2), 70.0, 'process 1 does not run at all'
+    ),
+    'first iteration': Outage(
+        lambda s: during(FORWARD, wait, s, [1]), 120.0, 'process 1 is stuck in its forward pass of '
+    ),
+    'validation': Outage(
+        lambda s: during('mmpretrain.models.ImageClassifier.predict', wait, s, [1]),
+        200.0,
+        'process 1 is stuck in validation',
+    ),
+    'stopped, one process': Outage(
+        lambda s: during(FORWARD, stop, s, [1], 2), 60.0, 'process 1 does not run at all for '
+    ),
+    'stopped, all': Outage(lambda s: during(FORWARD, stop, s, [0, 1], 3), 60.0),
+    'hooks, first part': Outage(
+        points=POINTS[:5], says='process 0 is stuck in the hook SlowHook (before_train_iter) of '
+    ),
+    'hooks, second part': Outage(
+        points=POINTS[5:10], says='process 0 is stuck in the hook SlowHook (after_train_epoch) before'
+    ),
+    'hooks, third part': Outage(points=POINTS[10:], says='process 0 is stuck in validation before iteration 3'),
+}
 
 
 @pytest.fixture(scope='module')
@@ -76,8 +106,9 @@ def begin(root: Path, folder: Path, outage: Outage, seconds: float, arguments: s
     return Run(config, folder / 'work', prepare=outage.prepare(seconds), processes=2)
 
 
-def outlive(root: Path, folder: Path, outages: Mapping[str, Outage], seconds: Mapping[str, float], arguments: str,
-            within: float) -> None:
+def outlive(
+    root: Path, folder: Path, outages: Mapping[str, Outage], seconds: Mapping[str, float], arguments: str, within: float
+) -> None:
     """Trainings with these outages must end well, with all their checkpoints, and have said who was waited for."""
     folders = {name: folder / name.replace(' ', '_') for name in outages}
     runs = {name: begin(root, folders[name], outage, seconds[name], arguments) for name, outage in outages.items()}
@@ -97,14 +128,14 @@ def outlive(root: Path, folder: Path, outages: Mapping[str, Outage], seconds: Ma
 @pytest.mark.parametrize('first', range(0, len(OUTAGES), 4))
 def test_in_small(root: Path, tmp_path: Path, first: int) -> None:
     """Ten seconds where the training would end after 25; four of them at the same time."""
-    outages = dict(list(OUTAGES.items())[first:first + 4])
-    outlive(root, tmp_path, outages, dict.fromkeys(outages, 10.0), SMALL, within=180.)
+    outages = dict(list(OUTAGES.items())[first : first + 4])
+    outlive(root, tmp_path, outages, dict.fromkeys(outages, 10.0), SMALL, within=180.0)
 
 
 @pytest.mark.faults
 def test_with_the_numbers_of_the_hook(root: Path, tmp_path: Path) -> None:
     """All at the same time."""
-    outlive(root, tmp_path, OUTAGES, {name: outage.seconds for name, outage in OUTAGES.items()}, '', within=900.)
+    outlive(root, tmp_path, OUTAGES, {name: outage.seconds for name, outage in OUTAGES.items()}, '', within=900.0)
 
 
 # Where, at which call, how, and what the other one says of it.
@@ -112,24 +143,32 @@ HANGS = {
     'loading': (LOADED, 3, wait, ' is stuck in loading data of iteration 2'),
     'forward': (FORWARD, 2, wait, ' is stuck in its forward pass of iteration 2'),
     'backward': ('torch.Tensor.backward', 2, wait, ' is stuck in its backward pass of iteration 2'),
-    'hook': ('mmengine.hooks.IterTimerHook._before_iter', 2, wait, ' is stuck in the hook IterTimerHook (before_train_iter)'),
+    'hook': (
+        'mmengine.hooks.IterTimerHook._before_iter',
+        2,
+        wait,
+        ' is stuck in the hook IterTimerHook (before_train_iter)',
+    ),
     'stopped': ('mmengine.optim.OptimWrapper.update_params', 2, stop, ' does not run at all'),
-    'stopped in loading': (LOADED, 3, stop, ' does not run at all')}
+    'stopped in loading': (LOADED, 3, stop, ' does not run at all'),
+}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize('rank', [0, 1])
 def test_who_hangs_is_named_in_small(root: Path, tmp_path: Path, rank: int) -> None:
     """All at the same time."""
-    check_hangs(root, tmp_path, dict.fromkeys(HANGS, rank), dict(busy=25., loading=30.), SMALL)
+    check_hangs(root, tmp_path, dict.fromkeys(HANGS, rank), dict(busy=25.0, loading=30.0), SMALL)
 
 
 @pytest.mark.faults
 def test_who_hangs_is_named_within_six_minutes(root: Path, tmp_path: Path) -> None:
-    check_hangs(root, tmp_path, {name: i % 2 for i, name in enumerate(HANGS)}, dict(busy=300., loading=330.), '')
+    check_hangs(root, tmp_path, {name: i % 2 for i, name in enumerate(HANGS)}, dict(busy=300.0, loading=330.0), '')
 
 
-def check_hangs(root: Path, folder: Path, ranks: Mapping[str, int], limits: Mapping[str, float], arguments: str) -> None:
+def check_hangs(
+    root: Path, folder: Path, ranks: Mapping[str, int], limits: Mapping[str, float], arguments: str
+) -> None:
     """Of trainings in which a process hangs the other one says so, after `limits`, and ends."""
     runs = {}
     for name, rank in ranks.items():
@@ -149,7 +188,7 @@ def check_hangs(root: Path, folder: Path, ranks: Mapping[str, int], limits: Mapp
         print(f'{name}: the other process ended after {took:.0f} s: {run.errors()}')
         assert run.codes[run.pids[1 - rank]] == 1, said
         assert limit <= took < limit + 30
-        error, = run.errors()
+        (error,) = run.errors()
         assert error.startswith(f'error: process {rank}{says}'), error
         assert 'and the others wait for it: see what its machine does, then continue with --resume' in error
         warnings = [line for line in said.splitlines() if line.startswith(f'warning: process {rank}{says}')]

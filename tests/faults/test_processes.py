@@ -1,4 +1,5 @@
 """One of several processes is killed, or is not like the others; each of it five times."""
+
 from __future__ import annotations
 
 import importlib
@@ -36,8 +37,12 @@ def test_a_killed_process(root: Path, tmp_path: Path, time_: int) -> None:
     rng = random.Random(time_)
     rank, at = rng.randrange(2), rng.randrange(4)
     hook = dict(type='fec_mm.DieHook', rank=rank, at=at, kill=True, file=f'{tmp_path}/died')
-    config = make_config(root, 'mmpretrain', f"{HOOKS}custom_imports = dict(imports=['process_hooks'])\n"
-                         f"custom_hooks = [{hook}]\n", tmp_path)
+    config = make_config(
+        root,
+        'mmpretrain',
+        f"{HOOKS}custom_imports = dict(imports=['process_hooks'])\ncustom_hooks = [{hook}]\n",
+        tmp_path,
+    )
     done = run('tools/dist_train.sh', config, 2, '--work-dir', tmp_path / 'work', PORT=free_port())
     assert time.time() - float((tmp_path / 'died').read_text()) < 60
     assert done.returncode == 1
@@ -46,22 +51,29 @@ def test_a_killed_process(root: Path, tmp_path: Path, time_: int) -> None:
 
 
 DIFFERENCES = {
-    'seed': ("randomness = dict(seed=1)", 'randomness.seed is 1 instead of 0'),
+    'seed': ('randomness = dict(seed=1)', 'randomness.seed is 1 instead of 0'),
     'rate': ("optim_wrapper['optimizer']['lr'] = 1e-2", 'optim_wrapper.optimizer.lr is 0.01 instead of 0.001'),
     'batch': ("train_dataloader['batch_size'] = 1", 'train_dataloader.batch_size is 1 instead of 2'),
-    'model': ("model['backbone']['layer_scale_init_value'] = 1.0",
-              'model.backbone.layer_scale_init_value is 1.0 instead of 0.1'),
-    'epochs': ("train_cfg['max_epochs'] = 9", 'train_cfg.max_epochs is 9 instead of 2')}
+    'model': (
+        "model['backbone']['layer_scale_init_value'] = 1.0",
+        'model.backbone.layer_scale_init_value is 1.0 instead of 0.1',
+    ),
+    'epochs': ("train_cfg['max_epochs'] = 9", 'train_cfg.max_epochs is 9 instead of 2'),
+}
 
 
 @pytest.mark.parametrize('case', DIFFERENCES)
 def test_a_process_with_another_config(root: Path, tmp_path: Path, case: str) -> None:
     change, expected = DIFFERENCES[case]
-    config = make_config(root, 'mmpretrain', f"{HOOKS}if __import__('os').environ['RANK'] == '1':\n    {change}\n", tmp_path)
+    config = make_config(
+        root, 'mmpretrain', f"{HOOKS}if __import__('os').environ['RANK'] == '1':\n    {change}\n", tmp_path
+    )
     training = Run(config, tmp_path / 'work', processes=2)
     assert training.wait(60) == [1, 1], training.log.read_text()
-    assert training.errors() == [f'error: process 1 has another config than process 0: {expected}: '
-                            'start all processes with the same files and options']
+    assert training.errors() == [
+        f'error: process 1 has another config than process 0: {expected}: '
+        'start all processes with the same files and options'
+    ]
 
 
 def saving(folder: Path) -> Callable[[int], None]:
@@ -87,14 +99,20 @@ def test_an_uneven_last_batch(root: Path, tmp_path: Path, images: int) -> None:
     assert_same(load(tmp_path / '0.pth'), load(tmp_path / '1.pth'), 'weights')
 
 
-@pytest.mark.parametrize(('images', 'batch', 'lengths'), [
-    (5, 2, (2, 1)), (1, 2, (1, 0)), (3, 1, (2, 1)), (5, 1, (3, 2)), (7, 1, (4, 3))])
-def test_epochs_that_are_longer_for_one_process(root: Path, tmp_path: Path, images: int, batch: int,
-                                                lengths: tuple[int, int]) -> None:
+@pytest.mark.parametrize(
+    ('images', 'batch', 'lengths'), [(5, 2, (2, 1)), (1, 2, (1, 0)), (3, 1, (2, 1)), (5, 1, (3, 2)), (7, 1, (4, 3))]
+)
+def test_epochs_that_are_longer_for_one_process(
+    root: Path, tmp_path: Path, images: int, batch: int, lengths: tuple[int, int]
+) -> None:
     """By a sampler that does not fill up."""
-    extra = f"train_dataloader['sampler']['round_up'] = False\ntrain_dataloader['dataset']['indices'] = {images}\n" \
+    extra = (
+        f"train_dataloader['sampler']['round_up'] = False\ntrain_dataloader['dataset']['indices'] = {images}\n"
         f"train_dataloader['batch_size'] = {batch}\nparam_scheduler = []\n"
+    )
     training = Run(make_config(root, 'mmpretrain', HOOKS + extra, tmp_path), tmp_path / 'work', processes=2)
     assert training.wait(60) == [1, 1], training.log.read_text()
-    assert training.errors() == [f'error: process 1 has epochs of {lengths[1]} iterations and others of {lengths[0]}: '
-                            'give all the same data, and their sampler round_up=True']
+    assert training.errors() == [
+        f'error: process 1 has epochs of {lengths[1]} iterations and others of {lengths[0]}: '
+        'give all the same data, and their sampler round_up=True'
+    ]

@@ -1,4 +1,5 @@
 """Images of random sizes, 200 per task: what comes out has the right shape, range and finite gradients."""
+
 from __future__ import annotations
 
 import importlib
@@ -27,7 +28,7 @@ pytestmark = pytest.mark.faults
 def make_sample(scope: str, height: int, width: int) -> Any:
     """The annotation of an image: a class; a box in its middle; a map of two classes."""
     shape = height, width
-    meta = dict(img_shape=shape, ori_shape=shape, batch_input_shape=shape, scale_factor=(1., 1.), img_id=0)
+    meta = dict(img_shape=shape, ori_shape=shape, batch_input_shape=shape, scale_factor=(1.0, 1.0), img_id=0)
     if scope == 'mmpretrain':
         return importlib.import_module('mmpretrain.structures').DataSample(metainfo=meta).set_gt_label(1)
     if scope == 'mmdet':
@@ -37,7 +38,7 @@ def make_sample(scope: str, height: int, width: int) -> Any:
         return sample
     sample = importlib.import_module('mmseg.structures').SegDataSample(metainfo=meta)
     labels = torch.zeros(1, height, width, dtype=torch.long)
-    labels[:, height // 2:] = 1
+    labels[:, height // 2 :] = 1
     sample.gt_sem_seg = PixelData(data=labels)
     return sample
 
@@ -57,7 +58,8 @@ def check_prediction(scope: str, sample: Any, height: int, width: int) -> None:
 
 @pytest.mark.parametrize('scope', TASKS)
 def test_random_sizes(tmp_path: Path, scope: str) -> None:
-    """Sides are log-uniform and independent of each other; the model is in evaluation, as single pixels have no variance."""
+    """Sides are log-uniform and independent of each other; the model is in evaluation, as single pixels have no
+    variance."""
     compat.apply()
     importlib.import_module(scope)
     cfg = Config.fromfile(make_config(tmp_path, scope))
@@ -77,7 +79,7 @@ def test_random_sizes(tmp_path: Path, scope: str) -> None:
         data = dict(inputs=[image], data_samples=[make_sample(scope, height, width)])
         if scope == 'mmpretrain':
             data['inputs'] = image[None]
-        predicted, = model.test_step(data)
+        (predicted,) = model.test_step(data)
         check_prediction(scope, predicted, height, width)
         data = dict(inputs=data['inputs'], data_samples=[make_sample(scope, height, width)])
         with torch.enable_grad():

@@ -1,4 +1,5 @@
 """Every backbone: contract, any size, gradients, freezing, checkpointing, bad settings."""
+
 from __future__ import annotations
 
 import math
@@ -11,8 +12,15 @@ from fec_mm.device.recordings import telling_weights
 from fec_mm.models import FEC, ContextCluster
 from fec_mm.models.backbones.cluster_backbone import ClusterBackbone
 
-TINY = dict(depths=(1, 1, 2, 1), embed_dims=(8, 12, 16, 20), num_heads=(2, 2, 2, 4), head_dims=(4, 4, 4, 4),
-            mlp_ratios=(2, 2, 2, 2), centers_per_side=(3, 2, 2, 1), regions_per_side=(2, 2, 1, 1))
+TINY = dict(
+    depths=(1, 1, 2, 1),
+    embed_dims=(8, 12, 16, 20),
+    num_heads=(2, 2, 2, 4),
+    head_dims=(4, 4, 4, 4),
+    mlp_ratios=(2, 2, 2, 2),
+    centers_per_side=(3, 2, 2, 1),
+    regions_per_side=(2, 2, 1, 1),
+)
 ALL = (0, 1, 2, 3)
 BOTH = pytest.mark.parametrize('family', [FEC, ContextCluster])
 
@@ -23,9 +31,15 @@ def build(family: type[ClusterBackbone], **kwargs: object) -> ClusterBackbone:
     return model
 
 
-@pytest.mark.parametrize(('family', 'arch', 'params'), [
-    (FEC, 'small', 5_727_528), (FEC, 'base', 15_086_848), (FEC, 'large', 29_720_344), (ContextCluster, 'tiny', 5_570_584),
-])
+@pytest.mark.parametrize(
+    ('family', 'arch', 'params'),
+    [
+        (FEC, 'small', 5_727_528),
+        (FEC, 'base', 15_086_848),
+        (FEC, 'large', 29_720_344),
+        (ContextCluster, 'tiny', 5_570_584),
+    ],
+)
 def test_parameters_of_the_classifiers(family: type[ClusterBackbone], arch: str, params: int) -> None:
     """The papers' counts include the linear head with 1000 classes."""
     with torch.device('meta'):
@@ -51,7 +65,7 @@ def test_default_output_is_the_last_stage(family: type[ClusterBackbone]) -> None
     model, dense = build(family, out_indices=-1), build(family)
     dense.load_state_dict(model.state_dict(), strict=False)
     x = torch.randn(1, 3, 64, 64)
-    (output, ) = model(x)
+    (output,) = model(x)
     torch.testing.assert_close(output, dense(x)[-1])
     assert [name for name, _ in model.named_children() if name.startswith('norm')] == ['norm3']
 
@@ -111,7 +125,7 @@ def test_frozen_stages(family: type[ClusterBackbone], frozen_stages: int) -> Non
 @BOTH
 def test_drop_path_grows_linearly(family: type[ClusterBackbone]) -> None:
     model = build(family, drop_path_rate=0.2)
-    rates = [getattr(block.drop_path, 'drop_prob', 0.) for stage in model.stages for block in stage]
+    rates = [getattr(block.drop_path, 'drop_prob', 0.0) for stage in model.stages for block in stage]
     assert rates == pytest.approx([0, 0.05, 0.1, 0.15, 0.2])
 
 
@@ -148,20 +162,23 @@ def test_deterministic_algorithms() -> None:
 
 
 @BOTH
-@pytest.mark.parametrize(('settings', 'says'), [
-    (dict(arch='huge'), "has no arch 'huge': choose one of"),
-    (dict(arch={**TINY, 'depths': (1, 1)}), 'one number per stage, 2'),
-    (dict(arch={k: v for k, v in TINY.items() if k != 'num_heads'}), 'num_heads'),
-    (dict(arch={**TINY, 'widths': (1, 2, 3, 4)}), 'widths'),
-    (dict(centers_per_side=(4, 4)), 'centers_per_side=(4, 4) must have one number per stage, 4'),
-    (dict(centers_per_side=4), 'centers_per_side=4 must have one number per stage'),
-    (dict(regions_per_side=(2, 0, 1, 1)), 'at least 1'),
-    (dict(centers_per_side=(2.5, 1, 1, 1)), 'whole numbers'),
-    (dict(out_indices=(0, 4)), 'out_indices=(0, 4)'),
-    (dict(out_indices=()), 'out_indices=()'),
-    (dict(frozen_stages=5), 'frozen_stages=5'),
-    (dict(drop_path_rate=1.), 'drop_path_rate=1.0'),
-])
+@pytest.mark.parametrize(
+    ('settings', 'says'),
+    [
+        (dict(arch='huge'), "has no arch 'huge': choose one of"),
+        (dict(arch={**TINY, 'depths': (1, 1)}), 'one number per stage, 2'),
+        (dict(arch={k: v for k, v in TINY.items() if k != 'num_heads'}), 'num_heads'),
+        (dict(arch={**TINY, 'widths': (1, 2, 3, 4)}), 'widths'),
+        (dict(centers_per_side=(4, 4)), 'centers_per_side=(4, 4) must have one number per stage, 4'),
+        (dict(centers_per_side=4), 'centers_per_side=4 must have one number per stage'),
+        (dict(regions_per_side=(2, 0, 1, 1)), 'at least 1'),
+        (dict(centers_per_side=(2.5, 1, 1, 1)), 'whole numbers'),
+        (dict(out_indices=(0, 4)), 'out_indices=(0, 4)'),
+        (dict(out_indices=()), 'out_indices=()'),
+        (dict(frozen_stages=5), 'frozen_stages=5'),
+        (dict(drop_path_rate=1.0), 'drop_path_rate=1.0'),
+    ],
+)
 def test_contradicting_settings(family: type[ClusterBackbone], settings: dict, says: str) -> None:
     with pytest.raises(ValueError) as error:
         build(family, **settings)
@@ -191,7 +208,7 @@ def test_taps_see_every_assignment(family: type[ClusterBackbone]) -> None:
         for k in range(TINY['depths'][i]):
             ids = seen[f'stages.{i}.{k}.mixer.tap']
             assert ids.shape == (2, TINY['num_heads'][i], h, w) and ids.dtype == torch.int64
-            assert ids.min() >= 0 and ids.max() < (TINY['centers_per_side'][i] * TINY['regions_per_side'][i])**2
+            assert ids.min() >= 0 and ids.max() < (TINY['centers_per_side'][i] * TINY['regions_per_side'][i]) ** 2
         if family is FEC and i < 3:
             ids = seen[f'downsamples.{i}.tap']
             assert ids.shape == (2, 1, h, w) and ids.max() < sides[i + 1][0] * sides[i + 1][1]

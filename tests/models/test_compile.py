@@ -1,4 +1,5 @@
 """torch.compile: one graph for all sizes after the first, in eval and in training, equal to the model run as it is."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -50,12 +51,18 @@ def check(network: nn.Module, sizes: list[tuple[int, int]], graphs: int, backend
     assert torch._dynamo.utils.counters['stats']['unique_graphs'] <= graphs
 
 
-@pytest.mark.parametrize(('family', 'regions', 'training'), [
-    pytest.param(family, regions, training, id=f'{family.__name__}-{regions}-{"train" if training else "eval"}')
-    for family in (FEC, ContextCluster) for regions in (1, 2) for training in (False, True)
-])
+@pytest.mark.parametrize(
+    ('family', 'regions', 'training'),
+    [
+        pytest.param(family, regions, training, id=f'{family.__name__}-{regions}-{"train" if training else "eval"}')
+        for family in (FEC, ContextCluster)
+        for regions in (1, 2)
+        for training in (False, True)
+    ],
+)
 def test_three_graphs_fit_all_sizes(family: type[ClusterBackbone], regions: int, training: bool) -> None:
-    """A graph for the first size, one for all others, or one for those that divide evenly and one for those that do not."""
+    """A graph for the first size, one for all others, or one for those that divide evenly and one for those that do
+    not."""
     network = family({**TINY, 'regions_per_side': (regions, 1)}, out_indices=(0, 1)).train(training)
     check(network, SIZES, graphs=3, backend='aot_eager')
 

@@ -1,4 +1,5 @@
 """ONNX: plain operators, dynamic height and width, equal to the model at sizes other than the exported one."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -33,15 +34,23 @@ class Classifier(nn.Module):
 
 def export(model: nn.Module, path: Path, size: tuple[int, int]) -> None:
     sides = {2: torch.export.Dim('height', min=32, max=4096), 3: torch.export.Dim('width', min=32, max=4096)}
-    torch.onnx.export(model, (torch.randn(1, 3, *size), ), path, dynamo=True, input_names=['images'],
-                      dynamic_shapes=(sides, ), verbose=False)
+    torch.onnx.export(
+        model,
+        (torch.randn(1, 3, *size),),
+        path,
+        dynamo=True,
+        input_names=['images'],
+        dynamic_shapes=(sides,),
+        verbose=False,
+    )
 
 
 def assert_equal_at(sizes: list[tuple[int, int]], path: Path, model: nn.Module, several: bool) -> None:
     assert {node.domain for node in onnx.load(path).graph.node} == {''}
     session = onnxruntime.InferenceSession(path)
     for size in sizes:
-        # Seeded: of a hundred images, one has a position so undecided that rounding decides, and its map differs by percents.
+        # Seeded: of a hundred images, one has a position so undecided that rounding decides, and its map differs by
+        # percents.
         images = torch.randn(1, 3, *size, generator=torch.Generator().manual_seed(0))
         with torch.no_grad():
             expected = model(images)
@@ -51,11 +60,17 @@ def assert_equal_at(sizes: list[tuple[int, int]], path: Path, model: nn.Module, 
             assert (torch.from_numpy(g) - e).norm() / e.norm() < 1e-3, size
 
 
-@pytest.mark.parametrize(('family', 'regions', 'dense'), [
-    (FEC, (1, 1, 1, 1), False), (FEC, (2, 2, 1, 1), True), (ContextCluster, (4, 2, 2, 1), True),
-])
-def test_export_equals_the_model_at_other_sizes(tmp_path: Path, family: type[ClusterBackbone], regions: tuple[int, ...],
-                                                dense: bool) -> None:
+@pytest.mark.parametrize(
+    ('family', 'regions', 'dense'),
+    [
+        (FEC, (1, 1, 1, 1), False),
+        (FEC, (2, 2, 1, 1), True),
+        (ContextCluster, (4, 2, 2, 1), True),
+    ],
+)
+def test_export_equals_the_model_at_other_sizes(
+    tmp_path: Path, family: type[ClusterBackbone], regions: tuple[int, ...], dense: bool
+) -> None:
     model: nn.Module = family(TINY, regions_per_side=regions, out_indices=(0, 1, 2, 3) if dense else -1)
     model = (model if dense else Classifier(model)).eval()
     telling_weights(model)

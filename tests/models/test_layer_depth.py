@@ -1,4 +1,5 @@
 """Layer-wise decay of the learning rate, as mmpretrain's constructor makes it."""
+
 from __future__ import annotations
 
 import pytest
@@ -11,9 +12,17 @@ from .test_backbones import ALL, TINY, build
 
 # Blocks of the stages: 1, 1, 2, 1.
 DEPTHS = {
-    'stem.proj.weight': 0, 'stages.0.0.mixer.f.weight': 1, 'downsamples.0.': 2, 'stages.1.0.norm1.weight': 2, 'downsamples.1.': 3,
-    'stages.2.0.mlp.fc1.weight': 3, 'stages.2.1.layer_scale1': 4, 'downsamples.2.': 5, 'stages.3.0.mixer.alpha': 5,
-    'norm0.weight': 6, 'norm3.bias': 6,
+    'stem.proj.weight': 0,
+    'stages.0.0.mixer.f.weight': 1,
+    'downsamples.0.': 2,
+    'stages.1.0.norm1.weight': 2,
+    'downsamples.1.': 3,
+    'stages.2.0.mlp.fc1.weight': 3,
+    'stages.2.1.layer_scale1': 4,
+    'downsamples.2.': 5,
+    'stages.3.0.mixer.alpha': 5,
+    'norm0.weight': 6,
+    'norm3.bias': 6,
 }
 
 
@@ -31,8 +40,10 @@ def test_depth_of_every_parameter(family: type[ClusterBackbone], prefix: str) ->
 def test_depth_never_falls_along_the_network() -> None:
     """Forward order is that in which the published models apply them: stem, stage, downsample, stage, …"""
     model = FEC('small', out_indices=ALL)
-    stages = [[f'downsamples.{i - 1}.v.weight'] * (i > 0) + [f'stages.{i}.{j}.mixer.v.weight' for j in range(depth)]
-              for i, depth in enumerate((3, 4, 5, 2))]
+    stages = [
+        [f'downsamples.{i - 1}.v.weight'] * (i > 0) + [f'stages.{i}.{j}.mixer.v.weight' for j in range(depth)]
+        for i, depth in enumerate((3, 4, 5, 2))
+    ]
     depths = [model.get_layer_depth(name)[0] for stage in stages for name in stage]
     assert depths == sorted(depths) and set(depths) == set(range(1, 15))
 
@@ -40,11 +51,18 @@ def test_depth_never_falls_along_the_network() -> None:
 def test_rates_of_mmpretrains_constructor() -> None:
     pytest.importorskip('mmpretrain.engine.optimizers')
     with DefaultScope.overwrite_default_scope('mmpretrain'):
-        model = MODELS.build(dict(
-            type='ImageClassifier', backbone=dict(type='fec_mm.FEC', arch=TINY), neck=dict(type='GlobalAveragePooling'),
-            head=dict(type='LinearClsHead', num_classes=3, in_channels=20)))
+        model = MODELS.build(
+            dict(
+                type='ImageClassifier',
+                backbone=dict(type='fec_mm.FEC', arch=TINY),
+                neck=dict(type='GlobalAveragePooling'),
+                head=dict(type='LinearClsHead', num_classes=3, in_channels=20),
+            )
+        )
         constructor = OPTIM_WRAPPER_CONSTRUCTORS.get('mmpretrain.LearningRateDecayOptimWrapperConstructor')(
-            dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=1., weight_decay=0.05)), dict(layer_decay_rate=0.5))
+            dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=1.0, weight_decay=0.05)),
+            dict(layer_decay_rate=0.5),
+        )
         groups = {group['param_name']: group['lr'] for group in constructor(model).optimizer.param_groups}
     assert groups['head.fc.weight'] == groups['backbone.norm3.weight'] == 1
     assert groups['backbone.stages.3.0.mixer.f.weight'] == 0.5

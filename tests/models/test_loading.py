@@ -1,4 +1,5 @@
 """What a checkpoint gives a backbone."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -15,8 +16,15 @@ from fec_mm.models import FEC, ContextCluster
 from fec_mm.models.released import convert
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
-ARCH = dict(depths=(1, 1, 1), embed_dims=(8, 12, 16), num_heads=(2, 2, 2), head_dims=(4, 4, 4), mlp_ratios=(2, 2, 2),
-            centers_per_side=(2, 2, 2), regions_per_side=(1, 1, 1))
+ARCH = dict(
+    depths=(1, 1, 1),
+    embed_dims=(8, 12, 16),
+    num_heads=(2, 2, 2),
+    head_dims=(4, 4, 4),
+    mlp_ratios=(2, 2, 2),
+    centers_per_side=(2, 2, 2),
+    regions_per_side=(1, 1, 1),
+)
 
 
 def save(path: Path, backbone: torch.nn.Module, prefix: str = 'backbone.') -> None:
@@ -35,8 +43,13 @@ def initialised(cfg: Config, **init_cfg: Any) -> torch.nn.Module:
     return model
 
 
-@pytest.mark.parametrize('config', ['detection/fec/mask-rcnn_fec-small_fpn_4xb4-1x_coco.py',
-                                    'segmentation/fec/fec-small_fpn_4xb4-80k_ade20k-512x512.py'])
+@pytest.mark.parametrize(
+    'config',
+    [
+        'detection/fec/mask-rcnn_fec-small_fpn_4xb4-1x_coco.py',
+        'segmentation/fec/fec-small_fpn_4xb4-80k_ade20k-512x512.py',
+    ],
+)
 def test_a_converted_classifier_changes_the_backbone_and_nothing_else(config: str, tmp_path: Path) -> None:
     released = released_state('fec_small_cls')
     torch.save({'state_dict': convert(released).state_dict}, tmp_path / 'cls.pth')
@@ -46,7 +59,9 @@ def test_a_converted_classifier_changes_the_backbone_and_nothing_else(config: st
     before = initialised(cfg).state_dict()
     init_cfg = dict(type='Pretrained', checkpoint=f'{tmp_path}/cls.pth', prefix='backbone.')
     after = initialised(cfg, init_cfg=init_cfg).state_dict()
-    own = {f'backbone.norm{i}.{kind}' for i in range(3) for kind in ('weight', 'bias')}  # a classifier has the last one only
+    own = {
+        f'backbone.norm{i}.{kind}' for i in range(3) for kind in ('weight', 'bias')
+    }  # a classifier has the last one only
     given = {key for key in after if key.startswith('backbone.')} - own
     loaded = convert(released).state_dict
     assert given == set(loaded) - {'head.fc.weight', 'head.fc.bias'}
@@ -58,7 +73,9 @@ def test_a_converted_classifier_changes_the_backbone_and_nothing_else(config: st
 def test_stages_that_are_not_built_may_be_in_it(tmp_path: Path) -> None:
     whole = FEC(ARCH)
     save(tmp_path / 'x.pth', whole)
-    part = FEC(ARCH, out_indices=(1, ), init_cfg=dict(type='Pretrained', checkpoint=f'{tmp_path}/x.pth', prefix='backbone.'))
+    part = FEC(
+        ARCH, out_indices=(1,), init_cfg=dict(type='Pretrained', checkpoint=f'{tmp_path}/x.pth', prefix='backbone.')
+    )
     part.init_weights()
     assert torch.equal(part.stages[1][0].mixer.f.weight, whole.stages[1][0].mixer.f.weight)
 
@@ -66,15 +83,30 @@ def test_stages_that_are_not_built_may_be_in_it(tmp_path: Path) -> None:
 WIDER, DEEPER = {**ARCH, 'mlp_ratios': (2, 2, 3)}, {**ARCH, 'depths': (1, 2, 1)}
 
 
-@pytest.mark.parametrize(('backbone', 'prefix', 'says'), [
-    (FEC(WIDER), 'backbone.', '3 of another shape (stages.2.0.mlp.fc1.weight: (48, 16) instead of (32, 16), ...): give one of '
-     'the same family and arch'),
-    (FEC(DEEPER), 'backbone.', '18 unknown (stages.1.1.'),
-    (FEC(ARCH, out_indices=(1, )), 'backbone.', '26 missing (stages.2.0.'),
-    (ContextCluster(ARCH), 'backbone.', '16 missing (downsamples.0.f.weight, ...); 4 unknown (downsamples.0.weight, ...): give'),
-    (FEC(ARCH), 'bakbone.', "no key starts with 'bakbone.': give prefix='backbone.'"),
-    (FEC(ARCH), None, "72 missing (stem.proj.weight, ...); 75 unknown (backbone.stem.proj.weight, ...): give prefix='backbone.'"),
-])
+@pytest.mark.parametrize(
+    ('backbone', 'prefix', 'says'),
+    [
+        (
+            FEC(WIDER),
+            'backbone.',
+            '3 of another shape (stages.2.0.mlp.fc1.weight: (48, 16) instead of (32, 16), ...): give one of '
+            'the same family and arch',
+        ),
+        (FEC(DEEPER), 'backbone.', '18 unknown (stages.1.1.'),
+        (FEC(ARCH, out_indices=(1,)), 'backbone.', '26 missing (stages.2.0.'),
+        (
+            ContextCluster(ARCH),
+            'backbone.',
+            '16 missing (downsamples.0.f.weight, ...); 4 unknown (downsamples.0.weight, ...): give',
+        ),
+        (FEC(ARCH), 'bakbone.', "no key starts with 'bakbone.': give prefix='backbone.'"),
+        (
+            FEC(ARCH),
+            None,
+            "72 missing (stem.proj.weight, ...); 75 unknown (backbone.stem.proj.weight, ...): give prefix='backbone.'",
+        ),
+    ],
+)
 def test_another_model_is_one_line(backbone: torch.nn.Module, prefix: str | None, says: str, tmp_path: Path) -> None:
     save(tmp_path / 'x.pth', backbone)
     model = FEC(ARCH, init_cfg=dict(type='Pretrained', checkpoint=f'{tmp_path}/x.pth', prefix=prefix))
@@ -92,4 +124,5 @@ def test_unconverted_and_foreign_checkpoints(tmp_path: Path) -> None:
 
     assert line({'network.0.0.norm1.weight': torch.zeros(1)}).endswith('convert_released.py first')
     assert line({'conv1.weight': torch.zeros(1), 'fc.bias': torch.zeros(1)}, prefix='backbone.').endswith(
-        "no key starts with 'backbone.': its keys start with conv1, fc; correct the prefix, or leave it out")
+        "no key starts with 'backbone.': its keys start with conv1, fc; correct the prefix, or leave it out"
+    )

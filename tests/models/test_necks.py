@@ -1,4 +1,5 @@
 """The necks: what they equal, step by step and without similarity; contract, any size, gradients, bad settings."""
+
 from __future__ import annotations
 
 import math
@@ -30,7 +31,9 @@ def build(scope: str = 'mmdet', **kwargs: Any) -> ClusterFPN:
 
 
 def plain(scope: str, **kwargs: Any) -> nn.Module:
-    fpn = import_module(f'{scope}.models.necks').FPN(**{'in_channels': CHANNELS, 'out_channels': 12, 'num_outs': 3, **kwargs})
+    fpn = import_module(f'{scope}.models.necks').FPN(
+        **{'in_channels': CHANNELS, 'out_channels': 12, 'num_outs': 3, **kwargs}
+    )
     telling_weights(fpn)
     return fpn
 
@@ -44,15 +47,28 @@ EVEN, ODD, ANY = [(16, 24), (8, 12), (4, 6)], [(17, 21), (9, 11), (5, 6)], [(11,
 
 
 @SCOPES
-@pytest.mark.parametrize('settings', [
-    {}, dict(num_outs=5), dict(num_outs=5, add_extra_convs=True), dict(num_outs=5, add_extra_convs='on_input'),
-    dict(num_outs=4, add_extra_convs='on_lateral'), dict(num_outs=6, add_extra_convs='on_output', relu_before_extra_convs=True),
-    dict(start_level=1), dict(start_level=1, num_outs=4, add_extra_convs='on_output'), dict(end_level=1, num_outs=None),
-    NORM, dict(no_norm_on_lateral=True, **NORM), dict(upsample_cfg=dict(mode='bilinear')),
-    dict(upsample_cfg=dict(mode='nearest', scale_factor=2)),
-], ids=str)
+@pytest.mark.parametrize(
+    'settings',
+    [
+        {},
+        dict(num_outs=5),
+        dict(num_outs=5, add_extra_convs=True),
+        dict(num_outs=5, add_extra_convs='on_input'),
+        dict(num_outs=4, add_extra_convs='on_lateral'),
+        dict(num_outs=6, add_extra_convs='on_output', relu_before_extra_convs=True),
+        dict(start_level=1),
+        dict(start_level=1, num_outs=4, add_extra_convs='on_output'),
+        dict(end_level=1, num_outs=None),
+        NORM,
+        dict(no_norm_on_lateral=True, **NORM),
+        dict(upsample_cfg=dict(mode='bilinear')),
+        dict(upsample_cfg=dict(mode='nearest', scale_factor=2)),
+    ],
+    ids=str,
+)
 def test_without_similarity_it_is_the_toolboxes_fpn(scope: str, settings: dict) -> None:
-    """Exactly: parameters by name, outputs and gradients, whatever the arguments. Only mmdet's `end_level` is inclusive."""
+    """Exactly: parameters by name, outputs and gradients, whatever the arguments. Only mmdet's `end_level` is
+    inclusive."""
     if 'num_outs' in settings and settings['num_outs'] is None:
         settings = {**settings, 'num_outs': 2 if scope == 'mmdet' else 1}
     neck, fpn = build(scope, candidates=None, **settings), plain(scope, **settings)
@@ -72,7 +88,8 @@ def test_without_similarity_it_is_the_toolboxes_fpn(scope: str, settings: dict) 
 @SCOPES
 @pytest.mark.parametrize('sizes', [EVEN, ODD])
 def test_a_similarity_of_one_copies_like_fpn(scope: str, sizes: list[tuple[int, int]]) -> None:
-    """α = 0, β = ∞: everything ties and goes to its own cell, with a weight of one. FPN's checkpoint is all that it needs."""
+    """α = 0, β = ∞: everything ties and goes to its own cell, with a weight of one. FPN's checkpoint is all that it
+    needs."""
     neck, fpn = build(scope, num_outs=4), plain(scope, num_outs=4)
     missing, unexpected = neck.load_state_dict(fpn.state_dict(), strict=False)
     assert not unexpected and all(key.startswith('dispatches.') for key in missing)
@@ -180,10 +197,13 @@ def test_deterministic_algorithms() -> None:
         torch.use_deterministic_algorithms(False)
 
 
-@pytest.mark.parametrize(('settings', 'says'), [
-    (dict(candidates='some'), "candidates='some' must be 'near', 'all' or None"),
-    (dict(upsample_cfg=dict(mode='bilinear')), 'leave it out, or set candidates=None'),
-])
+@pytest.mark.parametrize(
+    ('settings', 'says'),
+    [
+        (dict(candidates='some'), "candidates='some' must be 'near', 'all' or None"),
+        (dict(upsample_cfg=dict(mode='bilinear')), 'leave it out, or set candidates=None'),
+    ],
+)
 def test_contradicting_settings_of_fpn(settings: dict, says: str) -> None:
     with pytest.raises(ValueError, match=says) as error:
         build(**settings)
@@ -208,8 +228,9 @@ def test_a_representative_for_each_position_is_the_global_average(side: int) -> 
     assert (gap(x) - x.mean((2, 3))).abs().max() > 1e-6 or side == 1
     nn.init.zeros_(gap.logits)
     from mmpretrain.models.necks import GlobalAveragePooling
-    expected = GlobalAveragePooling()((x, ))
-    got = gap((x, ))
+
+    expected = GlobalAveragePooling()((x,))
+    got = gap((x,))
     assert isinstance(got, tuple) and len(got) == len(expected) == 1
     torch.testing.assert_close(got[0], expected[0])
 
@@ -240,7 +261,9 @@ def test_representatives_are_a_square(K: int) -> None:
 
 @pytest.mark.parametrize('wrong', [[torch.ones(1, 8, 4, 4)], (torch.ones(1, 8, 4, 4), torch.ones(1, 8, 2, 2))])
 def test_gap_of_anything_but_one_map(wrong: Any) -> None:
-    with pytest.raises((TypeError, ValueError), match=r'takes (a map or a tuple with one, and got a list|one map and got 2)'):
+    with pytest.raises(
+        (TypeError, ValueError), match=r'takes (a map or a tuple with one, and got a list|one map and got 2)'
+    ):
         ClusterGAP(8)(wrong)
 
 
@@ -263,5 +286,6 @@ def test_positions_without_a_feature_do_not_swamp_the_gradients(candidates: str)
 
 @pytest.mark.parametrize('candidates', ['near', 'all', None])
 def test_no_images(candidates: str | None) -> None:
-    assert [tuple(y.shape) for y in build(candidates=candidates)(maps(EVEN, B=0))] == \
-        [(0, *y.shape[1:]) for y in build(candidates=candidates)(maps(EVEN, B=1))]
+    assert [tuple(y.shape) for y in build(candidates=candidates)(maps(EVEN, B=0))] == [
+        (0, *y.shape[1:]) for y in build(candidates=candidates)(maps(EVEN, B=1))
+    ]

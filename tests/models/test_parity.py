@@ -1,4 +1,6 @@
-"""The backbones compute what the published ones compute: recorded outputs and gradients, in float64 to 1e-6 relative."""
+"""The backbones compute what the published ones compute: recorded outputs and gradients, in float64 to 1e-6
+relative."""
+
 import pytest
 
 from fec_mm.device.checks import parity

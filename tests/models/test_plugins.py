@@ -1,4 +1,6 @@
-"""The layers that other backbones take: in mmdet's and mmseg's ResNet, and in place of strided convolutions and patch merging."""
+"""The layers that other backbones take: in mmdet's and mmseg's ResNet, and in place of strided convolutions and patch
+merging."""
+
 from __future__ import annotations
 
 from importlib import import_module
@@ -23,8 +25,20 @@ PLUGIN = dict(type='fec_mm.ClusterEncode', num_heads=2, head_dim=4, centers_per_
 def resnet(scope: str, plugins: list[dict], **kwargs: object) -> nn.Module:
     models = import_module(f'{scope}.registry').MODELS
     with DefaultScope.overwrite_default_scope(scope):
-        return models.build(dict(type='ResNet', depth=50, base_channels=8, stem_channels=8, num_stages=2, strides=(1, 2),
-                                 dilations=(1, 1), out_indices=(0, 1), plugins=plugins, **kwargs))
+        return models.build(
+            dict(
+                type='ResNet',
+                depth=50,
+                base_channels=8,
+                stem_channels=8,
+                num_stages=2,
+                strides=(1, 2),
+                dilations=(1, 1),
+                out_indices=(0, 1),
+                plugins=plugins,
+                **kwargs,
+            )
+        )
 
 
 @SCOPES
@@ -66,8 +80,20 @@ def test_the_plugin_equals_its_transcription() -> None:
     plugin.double()
     x, m = torch.randn(2, 6, 7, 5, dtype=torch.float64), plugin.mixer
     rows = nn.functional.group_norm(x, 1, plugin.norm.weight, plugin.norm.bias).permute(0, 2, 3, 1)
-    y, _ = naive.encode(rows, m.f.weight, m.f.bias, m.v.weight, m.v.bias, m.proj.weight, m.proj.bias, m.alpha, m.beta,
-                        heads=2, centers=2, regions=2)
+    y, _ = naive.encode(
+        rows,
+        m.f.weight,
+        m.f.bias,
+        m.v.weight,
+        m.v.bias,
+        m.proj.weight,
+        m.proj.bias,
+        m.alpha,
+        m.beta,
+        heads=2,
+        centers=2,
+        regions=2,
+    )
     torch.testing.assert_close(plugin(x), x + (y * plugin.layer_scale).permute(0, 3, 1, 2))
 
 
@@ -77,7 +103,9 @@ def test_pooling_equals_its_transcription(learn: bool) -> None:
     telling_weights(layer)
     layer.double()
     x, pool = torch.randn(2, 5, 9, 6, dtype=torch.float64), layer.pool
-    rep, _ = naive.pool(x.permute(0, 2, 3, 1), pool.f.weight, pool.f.bias, pool.v.weight, pool.v.bias, pool.alpha, pool.beta)
+    rep, _ = naive.pool(
+        x.permute(0, 2, 3, 1), pool.f.weight, pool.f.bias, pool.v.weight, pool.v.bias, pool.alpha, pool.beta
+    )
     expected = nn.functional.group_norm(rep.permute(0, 3, 1, 2), 1, pool.norm.weight, pool.norm.bias)
     expected = expected + nn.functional.conv2d(x, pool.skip.weight, pool.skip.bias, stride=2, padding=1)
     torch.testing.assert_close(layer(x), expected)
@@ -101,10 +129,17 @@ def test_the_similarity_learns_if_told(learn: bool) -> None:
 @pytest.mark.parametrize('scope', ['mmpretrain', 'mmdet', 'mmseg'])
 def test_in_place_of_patch_merging(scope: str) -> None:
     models = import_module(f'{scope}.registry').MODELS
-    swin = dict(type='SwinTransformer', depths=[1, 1, 1, 1], num_heads=[1, 1, 1, 1], embed_dims=8, out_indices=(0, 1, 2, 3))
+    swin = dict(
+        type='SwinTransformer', depths=[1, 1, 1, 1], num_heads=[1, 1, 1, 1], embed_dims=8, out_indices=(0, 1, 2, 3)
+    )
     if scope == 'mmpretrain':
-        swin.update(depths=None, num_heads=None, embed_dims=None, pad_small_map=True,
-                    arch=dict(embed_dims=8, depths=[1, 1, 1, 1], num_heads=[1, 1, 1, 1]))
+        swin.update(
+            depths=None,
+            num_heads=None,
+            embed_dims=None,
+            pad_small_map=True,
+            arch=dict(embed_dims=8, depths=[1, 1, 1, 1], num_heads=[1, 1, 1, 1]),
+        )
         swin = {key: value for key, value in swin.items() if value is not None}
     with DefaultScope.overwrite_default_scope(scope):
         model = models.build(swin)

@@ -1,4 +1,5 @@
 """TorchScript, of any size, and the older exporter to ONNX, which builds on it: plain operators."""
+
 from __future__ import annotations
 
 import warnings
@@ -22,11 +23,15 @@ SIZES = [(96, 64), (64, 128), (105, 77), (33, 90)]
 @pytest.fixture(autouse=True)
 def quiet() -> Iterator[None]:
     with warnings.catch_warnings():
-        warnings.simplefilter('ignore')  # TracerWarnings: that sizes are numbers somewhere, which the other sizes here disprove
+        warnings.simplefilter(
+            'ignore'
+        )  # TracerWarnings: that sizes are numbers somewhere, which the other sizes here disprove
         yield
 
 
-def model_of(family: type[ClusterBackbone], regions: tuple[int, ...], centers: tuple[int, ...] = (3, 2, 2, 1)) -> nn.Module:
+def model_of(
+    family: type[ClusterBackbone], regions: tuple[int, ...], centers: tuple[int, ...] = (3, 2, 2, 1)
+) -> nn.Module:
     model = family(TINY, regions_per_side=regions, centers_per_side=centers, out_indices=(0, 1, 2, 3)).eval()
     telling_weights(model)
     return model.double()
@@ -36,19 +41,25 @@ def images(size: tuple[int, int]) -> torch.Tensor:
     return torch.randn(2, 3, *size, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
 
 
-@pytest.mark.parametrize(('family', 'regions', 'centers'), [
-    (FEC, (1, 1, 1, 1), (3, 2, 2, 1)), (FEC, (2, 2, 1, 1), (3, 2, 2, 1)), (FEC, (1, 1, 1, 1), (9, 9, 7, 7)),
-    (ContextCluster, (4, 2, 2, 1), (3, 2, 2, 1)),
-])
-def test_traced_model_equals_the_model_at_other_sizes(tmp_path: Path, family: type[ClusterBackbone], regions: tuple[int, ...],
-                                                      centers: tuple[int, ...]) -> None:
+@pytest.mark.parametrize(
+    ('family', 'regions', 'centers'),
+    [
+        (FEC, (1, 1, 1, 1), (3, 2, 2, 1)),
+        (FEC, (2, 2, 1, 1), (3, 2, 2, 1)),
+        (FEC, (1, 1, 1, 1), (9, 9, 7, 7)),
+        (ContextCluster, (4, 2, 2, 1), (3, 2, 2, 1)),
+    ],
+)
+def test_traced_model_equals_the_model_at_other_sizes(
+    tmp_path: Path, family: type[ClusterBackbone], regions: tuple[int, ...], centers: tuple[int, ...]
+) -> None:
     model = model_of(family, regions, centers)
     with torch.no_grad():
         torch.jit.save(torch.jit.trace(model, images(SIZES[0]), check_trace=False), tmp_path / 'model.pt')
         loaded = torch.jit.load(tmp_path / 'model.pt')
         assert {node.kind().split('::')[0] for node in loaded.inlined_graph.nodes()} <= {'aten', 'prim'}
         for size in SIZES:
-            given = images(size)[:1 if size[0] % 2 else 2]  # of another batch, too
+            given = images(size)[: 1 if size[0] % 2 else 2]  # of another batch, too
             for got, expected in zip(loaded(given), model(given)):
                 torch.testing.assert_close(got, expected, rtol=1e-7, atol=1e-9)
 
@@ -84,7 +95,7 @@ def test_older_exporter(tmp_path: Path, family: type[ClusterBackbone], regions: 
     onnx, onnxruntime = pytest.importorskip('onnx'), pytest.importorskip('onnxruntime')
     model, x = model_of(family, regions).float(), images((105, 77)).float()
     with torch.no_grad():
-        torch.onnx.export(model, (x, ), tmp_path / 'model.onnx', dynamo=False, opset_version=17, input_names=['images'])
+        torch.onnx.export(model, (x,), tmp_path / 'model.onnx', dynamo=False, opset_version=17, input_names=['images'])
         expected = model(x)
     assert {node.domain for node in onnx.load(tmp_path / 'model.onnx').graph.node} == {''}
     for got, e in zip(onnxruntime.InferenceSession(tmp_path / 'model.onnx').run(None, {'images': x.numpy()}), expected):

@@ -1,4 +1,6 @@
-"""Clustering position by position, in loops over nothing but the positions that exist: no padding, no masks, no matrices."""
+"""Clustering position by position, in loops over nothing but the positions that exist: no padding, no masks, no
+matrices."""
+
 from __future__ import annotations
 
 import math
@@ -20,8 +22,9 @@ def _mean(x: Tensor, rows: list[int], cols: list[int]) -> Tensor:
     return torch.stack([x[i, j] for i in rows for j in cols]).mean(0)
 
 
-def _cluster(f: Tensor, v: Tensor, regions: int, multiple: int, bins: int | None, alpha: Tensor, beta: Tensor,
-             weighting: str) -> tuple[dict, dict, dict]:
+def _cluster(
+    f: Tensor, v: Tensor, regions: int, multiple: int, bins: int | None, alpha: Tensor, beta: Tensor, weighting: str
+) -> tuple[dict, dict, dict]:
     """One image and head, f and v H×W×D: representatives by center, each position's center, and similarity."""
     H, W, _ = f.shape
     (h, row_regions), (w, col_regions) = _regions(H, regions, multiple), _regions(W, regions, multiple)
@@ -51,24 +54,48 @@ def _cluster(f: Tensor, v: Tensor, regions: int, multiple: int, bins: int | None
     return representatives, chosen, similarity
 
 
-def encode(x: Tensor, f_weight: Tensor, f_bias: Tensor, v_weight: Tensor, v_bias: Tensor, proj_weight: Tensor,
-           proj_bias: Tensor, alpha: Tensor, beta: Tensor, *, heads: int, centers: int, regions: int = 1,
-           weighting: str = 'count') -> tuple[Tensor, Tensor]:
+def encode(
+    x: Tensor,
+    f_weight: Tensor,
+    f_bias: Tensor,
+    v_weight: Tensor,
+    v_bias: Tensor,
+    proj_weight: Tensor,
+    proj_bias: Tensor,
+    alpha: Tensor,
+    beta: Tensor,
+    *,
+    heads: int,
+    centers: int,
+    regions: int = 1,
+    weighting: str = 'count',
+) -> tuple[Tensor, Tensor]:
     B, H, W, _ = x.shape
     f = (x @ f_weight.T + f_bias).unflatten(-1, (heads, -1))
     v = (x @ v_weight.T + v_bias).unflatten(-1, (heads, -1))
     y, ids = torch.zeros_like(v), torch.zeros(B, heads, H, W, dtype=torch.long)
     for b in range(B):
         for e in range(heads):
-            rep, chosen, similarity = _cluster(f[b, :, :, e], v[b, :, :, e], regions, 1, centers, alpha, beta, weighting)
+            rep, chosen, similarity = _cluster(
+                f[b, :, :, e], v[b, :, :, e], regions, 1, centers, alpha, beta, weighting
+            )
             for (i, j), (row, col) in chosen.items():
                 y[b, i, j, e] = similarity[i, j] * rep[row, col]
                 ids[b, e, i, j] = row * regions * centers + col
     return y.flatten(3) @ proj_weight.T + proj_bias, ids
 
 
-def pool(x: Tensor, f_weight: Tensor, f_bias: Tensor, v_weight: Tensor, v_bias: Tensor, alpha: Tensor | None = None,
-         beta: Tensor | None = None, *, regions: int = 1) -> tuple[Tensor, Tensor]:
+def pool(
+    x: Tensor,
+    f_weight: Tensor,
+    f_bias: Tensor,
+    v_weight: Tensor,
+    v_bias: Tensor,
+    alpha: Tensor | None = None,
+    beta: Tensor | None = None,
+    *,
+    regions: int = 1,
+) -> tuple[Tensor, Tensor]:
     """With alpha, which has to be positive here, and beta, positions are weighted by their similarity."""
     B, H, W, _ = x.shape
     rows, cols = math.ceil(H / 2), math.ceil(W / 2)
@@ -87,7 +114,9 @@ def pool(x: Tensor, f_weight: Tensor, f_bias: Tensor, v_weight: Tensor, v_bias: 
     return y, ids
 
 
-def represent(x: Tensor, f_weight: Tensor, f_bias: Tensor, alpha: Tensor, beta: Tensor, *, centers: int) -> tuple[Tensor, Tensor]:
+def represent(
+    x: Tensor, f_weight: Tensor, f_bias: Tensor, alpha: Tensor, beta: Tensor, *, centers: int
+) -> tuple[Tensor, Tensor]:
     B, H, W, C = x.shape
     y, ids = x.new_zeros(B, centers**2, C), torch.zeros(B, 1, H, W, dtype=torch.long)
     for b in range(B):
@@ -107,10 +136,18 @@ def send(f: Tensor, keys: Tensor, values: Tensor, alpha: Tensor, beta: Tensor, n
         for i in range(H):
             for j in range(W):
                 own = math.floor(i * h / H), math.floor(j * w / W)
-                places = [(r, c) for r in range(h) for c in range(w)
-                          if not near or (abs(r - own[0]) <= 1 and abs(c - own[1]) <= 1)]
-                s = {p: torch.sigmoid(beta + alpha * torch.cosine_similarity(f[b, i, j], keys[b, p[0], p[1]], 0, eps=1e-12))
-                     for p in places}
+                places = [
+                    (r, c)
+                    for r in range(h)
+                    for c in range(w)
+                    if not near or (abs(r - own[0]) <= 1 and abs(c - own[1]) <= 1)
+                ]
+                s = {
+                    p: torch.sigmoid(
+                        beta + alpha * torch.cosine_similarity(f[b, i, j], keys[b, p[0], p[1]], 0, eps=1e-12)
+                    )
+                    for p in places
+                }
                 best = max(places, key=lambda p: (s[p].item(), near and p == own, -p[0], -p[1]))
                 y[b, :, i, j] = s[best] * values[b, :, best[0], best[1]]
                 ids[b, i, j] = best[0] * w + best[1]

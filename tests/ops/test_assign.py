@@ -1,4 +1,5 @@
 """The argmax holds a tile of scores, not all of them."""
+
 from __future__ import annotations
 
 from concurrent.futures import ProcessPoolExecutor

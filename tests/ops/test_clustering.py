@@ -1,4 +1,5 @@
 """The fast clustering equals its transcription, and both equal loops over single positions."""
+
 from __future__ import annotations
 
 from typing import Callable
@@ -20,10 +21,12 @@ Op = Callable[..., tuple[Tensor, Tensor]]
 SETTINGS = settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-def weights(C: int, heads: int, D: int, alpha: float = 1.1, seed: int = 0, dtype: torch.dtype = torch.float64) -> list[Tensor]:
+def weights(
+    C: int, heads: int, D: int, alpha: float = 1.1, seed: int = 0, dtype: torch.dtype = torch.float64
+) -> list[Tensor]:
     g = torch.Generator().manual_seed(seed)
-    shapes = [(heads * D, C), (heads * D, ), (heads * D, C), (heads * D, ), (C, heads * D), (C, )]
-    values = [torch.randn(s, generator=g, dtype=torch.float64) / (s[1]**.5 if len(s) == 2 else 2) for s in shapes]
+    shapes = [(heads * D, C), (heads * D,), (heads * D, C), (heads * D,), (C, heads * D), (C,)]
+    values = [torch.randn(s, generator=g, dtype=torch.float64) / (s[1] ** 0.5 if len(s) == 2 else 2) for s in shapes]
     values += [torch.tensor([alpha]), torch.tensor([0.2])]
     return [v.to(dtype).requires_grad_() for v in values]
 
@@ -53,15 +56,36 @@ def form(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 encode_cases = dict(
-    B=st.integers(1, 3), H=st.integers(1, 17), W=st.integers(1, 17), C=st.integers(1, 9), heads=st.integers(1, 4),
-    D=st.integers(2, 7), centers=st.integers(1, 5), regions=st.integers(1, 4),
-    weighting=st.sampled_from(['count', 'similarity']), alpha=st.sampled_from([1.1, 0.3, -0.8]), seed=st.integers(0, 9))
+    B=st.integers(1, 3),
+    H=st.integers(1, 17),
+    W=st.integers(1, 17),
+    C=st.integers(1, 9),
+    heads=st.integers(1, 4),
+    D=st.integers(2, 7),
+    centers=st.integers(1, 5),
+    regions=st.integers(1, 4),
+    weighting=st.sampled_from(['count', 'similarity']),
+    alpha=st.sampled_from([1.1, 0.3, -0.8]),
+    seed=st.integers(0, 9),
+)
 
 
 @SETTINGS
 @given(**encode_cases)
-def test_encode_equals_reference(form: None, B: int, H: int, W: int, C: int, heads: int, D: int, centers: int, regions: int,
-                                 weighting: str, alpha: float, seed: int) -> None:
+def test_encode_equals_reference(
+    form: None,
+    B: int,
+    H: int,
+    W: int,
+    C: int,
+    heads: int,
+    D: int,
+    centers: int,
+    regions: int,
+    weighting: str,
+    alpha: float,
+    seed: int,
+) -> None:
     x = torch.randn(B, H, W, C, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     kwargs = dict(heads=heads, centers=centers, regions=regions, weighting=weighting)
     params = weights(C, heads, D, alpha, seed)
@@ -69,10 +93,29 @@ def test_encode_equals_reference(form: None, B: int, H: int, W: int, C: int, hea
 
 
 @SETTINGS
-@given(B=st.integers(1, 3), H=st.integers(1, 21), W=st.integers(1, 21), C=st.integers(1, 9), D=st.integers(2, 9),
-       regions=st.integers(1, 4), tile=st.sampled_from([1, 50, 1 << 20]), learn=st.booleans(), seed=st.integers(0, 9))
-def test_pool_equals_reference(monkeypatch: pytest.MonkeyPatch, B: int, H: int, W: int, C: int, D: int, regions: int,
-                               tile: int, learn: bool, seed: int) -> None:
+@given(
+    B=st.integers(1, 3),
+    H=st.integers(1, 21),
+    W=st.integers(1, 21),
+    C=st.integers(1, 9),
+    D=st.integers(2, 9),
+    regions=st.integers(1, 4),
+    tile=st.sampled_from([1, 50, 1 << 20]),
+    learn=st.booleans(),
+    seed=st.integers(0, 9),
+)
+def test_pool_equals_reference(
+    monkeypatch: pytest.MonkeyPatch,
+    B: int,
+    H: int,
+    W: int,
+    C: int,
+    D: int,
+    regions: int,
+    tile: int,
+    learn: bool,
+    seed: int,
+) -> None:
     monkeypatch.setattr(fec_mm.ops.assign, 'tile_size', lambda device: tile)
     x = torch.randn(B, H, W, C, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     params = weights(C, 1, D, seed=seed)
@@ -83,7 +126,8 @@ def test_pool_equals_reference(monkeypatch: pytest.MonkeyPatch, B: int, H: int, 
 @pytest.mark.parametrize('op', [fast, reference], ids=['fast', 'reference'])
 @pytest.mark.parametrize(('H', 'W', 'regions'), [(6, 5, 1), (7, 9, 2), (3, 10, 4), (1, 1, 1), (2, 3, 1)])
 def test_odd_sizes_equal_loops(op: object, H: int, W: int, regions: int) -> None:
-    """Padding: at the bottom and on the right, to multiples of the regions, without weight in centers, sums and counts."""
+    """Padding: at the bottom and on the right, to multiples of the regions, without weight in centers, sums and
+    counts."""
     x = torch.randn(2, H, W, 4, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
     for weighting in ('count', 'similarity'):
         kwargs = dict(heads=2, centers=3, regions=regions, weighting=weighting)
@@ -142,15 +186,16 @@ def naive_scores(x: Tensor, params: list[Tensor], heads: int, m: int) -> Tensor:
     f = (x @ params[0].T + params[1]).unflatten(-1, (heads, -1))
     pooled = torch.nn.functional.adaptive_avg_pool2d(f.flatten(3).permute(0, 3, 1, 2), m).flatten(2)
     c = pooled.unflatten(1, (heads, -1))
-    return torch.einsum('bhwed,bedm->bhwem', torch.nn.functional.normalize(f, dim=-1),
-                        torch.nn.functional.normalize(c, dim=2))
+    return torch.einsum(
+        'bhwed,bedm->bhwem', torch.nn.functional.normalize(f, dim=-1), torch.nn.functional.normalize(c, dim=2)
+    )
 
 
 @pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
 @pytest.mark.parametrize('autocast', [True, False])
 def test_half_precision_stays_close_and_finite(form: None, dtype: torch.dtype, autocast: bool) -> None:
     """A cluster of thousands of equal positions: its sum overflows float16, its mean must not."""
-    x = torch.full((1, 64, 64, 8), 40.) + torch.randn(1, 64, 64, 8, generator=torch.Generator().manual_seed(0))
+    x = torch.full((1, 64, 64, 8), 40.0) + torch.randn(1, 64, 64, 8, generator=torch.Generator().manual_seed(0))
     params = weights(8, 2, 4, dtype=torch.float32)
     pool_params = weights(8, 1, 8, dtype=torch.float32)[:4]
     with torch.no_grad():
@@ -159,8 +204,10 @@ def test_half_precision_stays_close_and_finite(form: None, dtype: torch.dtype, a
             with torch.autocast('cpu', dtype):
                 half = fast.encode(x, *params, heads=2, centers=1)[0], fast.pool(x, *pool_params)[0]
         else:
-            half = (fast.encode(x.to(dtype), *[p.to(dtype) for p in params], heads=2, centers=1)[0],
-                    fast.pool(x.to(dtype), *[p.to(dtype) for p in pool_params])[0])
+            half = (
+                fast.encode(x.to(dtype), *[p.to(dtype) for p in params], heads=2, centers=1)[0],
+                fast.pool(x.to(dtype), *[p.to(dtype) for p in pool_params])[0],
+            )
     for h, e in zip(half, exact):
         assert torch.isfinite(h).all()
         assert (h.float() - e).norm() / e.norm() < 0.05

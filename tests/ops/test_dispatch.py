@@ -1,4 +1,5 @@
 """The top-down step and the representatives of a map equal loops over single positions."""
+
 from __future__ import annotations
 
 import pytest
@@ -24,7 +25,9 @@ def send(f: Tensor, keys: Tensor, values: Tensor, alpha: Tensor, beta: Tensor, n
     return dispatch(x, values, index, similarity), index
 
 
-def maps(H: int, W: int, h: int, w: int, alpha: float, B: int = 2, D: int = 4, C: int = 3, seed: int = 0) -> list[Tensor]:
+def maps(
+    H: int, W: int, h: int, w: int, alpha: float, B: int = 2, D: int = 4, C: int = 3, seed: int = 0
+) -> list[Tensor]:
     g = torch.Generator().manual_seed(seed)
     shapes = [(B, H, W, D), (B, h, w, D), (B, C, h, w)]
     values = [torch.randn(s, generator=g, dtype=torch.float64) for s in shapes]
@@ -32,18 +35,26 @@ def maps(H: int, W: int, h: int, w: int, alpha: float, B: int = 2, D: int = 4, C
 
 
 @SETTINGS
-@given(H=side, W=side, h=st.integers(1, 5), w=st.integers(1, 5), alpha=st.sampled_from([1.1, 0.0, -0.8]), near=st.booleans(),
-       seed=st.integers(0, 9))
+@given(
+    H=side,
+    W=side,
+    h=st.integers(1, 5),
+    w=st.integers(1, 5),
+    alpha=st.sampled_from([1.1, 0.0, -0.8]),
+    near=st.booleans(),
+    seed=st.integers(0, 9),
+)
 def test_top_down_step_equals_loops(H: int, W: int, h: int, w: int, alpha: float, near: bool, seed: int) -> None:
     """Any two sizes, whatever their ratio; gradients included."""
     x, *others = maps(H, W, h, w, alpha, seed=seed)
     assert_same(run(send, x, others, near=near), run(naive.send, x, others, near=near))
 
 
-@pytest.mark.parametrize(('fine', 'coarse'), [((8, 12), (4, 6)), ((7, 9), (4, 5)), ((5, 13), (3, 7)), ((6, 4), (5, 4)),
-                                                ((9, 9), (1, 1))])
+@pytest.mark.parametrize(
+    ('fine', 'coarse'), [((8, 12), (4, 6)), ((7, 9), (4, 5)), ((5, 13), (3, 7)), ((6, 4), (5, 4)), ((9, 9), (1, 1))]
+)
 def test_without_similarity_it_is_nearest_interpolation(fine: tuple[int, int], coarse: tuple[int, int]) -> None:
-    f, keys, values, alpha, _ = maps(*fine, *coarse, alpha=0.)
+    f, keys, values, alpha, _ = maps(*fine, *coarse, alpha=0.0)
     y, _ = send(f, keys, values, alpha, torch.tensor([float('inf')]), near=True)
     assert torch.equal(y, F.interpolate(values, size=fine, mode='nearest'))
 
@@ -51,7 +62,7 @@ def test_without_similarity_it_is_nearest_interpolation(fine: tuple[int, int], c
 @SETTINGS
 @given(H=side, W=side, h=st.integers(1, 5), w=st.integers(1, 5), seed=st.integers(0, 9))
 def test_cell_means_are_adaptive_average_pooling(H: int, W: int, h: int, w: int, seed: int) -> None:
-    f = maps(H, W, h, w, 1., seed=seed)[0].detach()
+    f = maps(H, W, h, w, 1.0, seed=seed)[0].detach()
     expected = F.adaptive_avg_pool2d(f.permute(0, 3, 1, 2), (h, w)).permute(0, 2, 3, 1)
     torch.testing.assert_close(cell_means(f, (h, w)), expected)
     with torch.autocast('cpu', torch.bfloat16):
@@ -73,10 +84,20 @@ def test_similarity_finds_what_is_near() -> None:
 
 
 @SETTINGS
-@given(B=st.integers(1, 3), H=side, W=side, C=st.integers(1, 6), D=st.integers(2, 5), centers=st.integers(1, 4),
-       alpha=st.sampled_from([1.1, -0.8]), one_hot=st.booleans(), seed=st.integers(0, 9))
-def test_represent_equals_loops(B: int, H: int, W: int, C: int, D: int, centers: int, alpha: float, one_hot: bool,
-                                seed: int) -> None:
+@given(
+    B=st.integers(1, 3),
+    H=side,
+    W=side,
+    C=st.integers(1, 6),
+    D=st.integers(2, 5),
+    centers=st.integers(1, 4),
+    alpha=st.sampled_from([1.1, -0.8]),
+    one_hot=st.booleans(),
+    seed=st.integers(0, 9),
+)
+def test_represent_equals_loops(
+    B: int, H: int, W: int, C: int, D: int, centers: int, alpha: float, one_hot: bool, seed: int
+) -> None:
     """Also on maps smaller than the grid of centers, which then repeat positions."""
     x = torch.randn(B, H, W, C, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     f_weight, f_bias, *_, a, b = weights(C, 1, D, alpha, seed)
@@ -98,5 +119,6 @@ def test_half_precision(dtype: torch.dtype) -> None:
     y = dispatch(lateral, values.to(dtype), index, similarity)
     assert y.dtype == dtype
     expected = lateral.float() + similarity[:, None] * values.to(dtype).float().flatten(2).gather(
-        2, index.view(2, 1, -1).expand(-1, 3, -1)).view(y.shape)
+        2, index.view(2, 1, -1).expand(-1, 3, -1)
+    ).view(y.shape)
     torch.testing.assert_close(y.float(), expected, atol=0.02, rtol=0.02)

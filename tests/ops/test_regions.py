@@ -1,4 +1,5 @@
 """Regions and their centers against PyTorch's own pooling."""
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -19,7 +20,7 @@ def test_centers_equal_adaptive_pooling(H: int, W: int, m: int) -> None:
 
 
 def test_regions_and_back() -> None:
-    x = torch.arange(2 * 7 * 5 * 2.).view(2, 7, 5, 2)
+    x = torch.arange(2 * 7 * 5 * 2.0).view(2, 7, 5, 2)
     parts = to_regions(x, 3)
     assert parts.shape == (18, 3, 2, 2)
     assert torch.equal(parts[1, :, :, 0], x[0, :3, 2:4, 0])
@@ -51,5 +52,6 @@ def test_matrices_kept_from_inference_mode_train() -> None:
         average_centers(x, 1, 5)
     means, _ = average_centers(x.requires_grad_(), 1, 5)
     means.sum().backward()
-    torch.testing.assert_close(means.detach(), F.adaptive_avg_pool2d(
-        x.detach().permute(0, 3, 1, 2), 5).flatten(2).transpose(1, 2))
+    torch.testing.assert_close(
+        means.detach(), F.adaptive_avg_pool2d(x.detach().permute(0, 3, 1, 2), 5).flatten(2).transpose(1, 2)
+    )

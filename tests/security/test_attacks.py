@@ -1,4 +1,5 @@
 """A pickle that would run code, through every entry point that reads a checkpoint: it does not run."""
+
 from __future__ import annotations
 
 import contextlib
@@ -40,15 +41,21 @@ def untrained(place: Place) -> None:
     """The visualizer without a checkpoint, whose `init_cfg` has one."""
     with_config(place, LOAD['init_cfg'])
     from tests.catalogue.case import tool
-    tool('visualization/visualize_clusters.py').main([str(place.config), str(place.image), '--out-dir', f'{place.folder}/out'])
+
+    tool('visualization/visualize_clusters.py').main(
+        [str(place.config), str(place.image), '--out-dir', f'{place.folder}/out']
+    )
 
 
 ENTRIES: dict[str, Callable[[Place], object]] = {
     'train --resume FILE': lambda p: command('train', p, ('--resume', '{checkpoint}'))(),
     'load_from': lambda p: command('train', with_config(p, LOAD['load_from']), ())(),
     'init_cfg': lambda p: command('train', with_config(p, LOAD['init_cfg']), ())(),
-    'init_cfg of a head': lambda p: command('train', with_config(
-        p, "model['head']['init_cfg'] = [dict(type='Pretrained', checkpoint='{folder}/given.pth')]\n"), ())(),
+    'init_cfg of a head': lambda p: command(
+        'train',
+        with_config(p, "model['head']['init_cfg'] = [dict(type='Pretrained', checkpoint='{folder}/given.pth')]\n"),
+        (),
+    )(),
     'test': lambda p: command('test', p, ())(),
     'convert': lambda p: command('convert', p, ())(),
     'infer': lambda p: command('infer', p, ())(),
@@ -84,7 +91,9 @@ def test_the_config_in_a_checkpoint_is_not_run(place: Place) -> None:
     content['meta'] = dict(epoch=1, iter=4, config=code)
     torch.save({**content, 'optimizer': {}, 'message_hub': {}}, place.folder / 'given.pth')
     with contextlib.suppress(AssertionError):  # of the message hub, which comes later
-        train.main([str(place.config), '--work-dir', f'{place.folder}/work', '--resume', str(place.folder / 'given.pth')])
+        train.main(
+            [str(place.config), '--work-dir', f'{place.folder}/work', '--resume', str(place.folder / 'given.pth')]
+        )
     assert not (place.folder / 'attacked').exists()
 
 

@@ -1,4 +1,5 @@
 """Outputs stay in the folders that the user named, whatever images and classes are called; nobody calls home."""
+
 from __future__ import annotations
 
 import os
@@ -24,7 +25,8 @@ def all_files(folder: Path) -> set[str]:
 
 @pytest.fixture
 def inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder two levels below another, nothing beside it afterwards; the working directory is elsewhere and stays empty."""
+    """A folder two levels below another, nothing beside it afterwards; the working directory is elsewhere and stays
+    empty."""
     folder, here = tmp_path / 'outer/middle/inner', tmp_path / 'here'
     folder.mkdir(parents=True)
     here.mkdir()
@@ -45,8 +47,18 @@ def test_images_named_by_annotations(root: Path, inside: Path, checkpoints: Chec
     (place.data / 'images').mkdir()
     place.boxes(lambda coco: [image.update(file_name=names.format(image['file_name'])) for image in coco['images']])
     before = all_files(inside)
-    test.main([str(place.config), str(place.checkpoint), '--work-dir', f'{inside}/work', '--show-dir', f'{inside}/shown',
-               '--out', f'{inside}/out/result.pkl'])
+    test.main(
+        [
+            str(place.config),
+            str(place.checkpoint),
+            '--work-dir',
+            f'{inside}/work',
+            '--show-dir',
+            f'{inside}/shown',
+            '--out',
+            f'{inside}/out/result.pkl',
+        ]
+    )
     new = all_files(inside) - before
     assert {name.split('/')[0] for name in new} == {'work', 'shown', 'out'}
     assert len([name for name in new if name.startswith('shown/') and name.endswith('.png')]) == 4
@@ -54,19 +66,34 @@ def test_images_named_by_annotations(root: Path, inside: Path, checkpoints: Chec
 
 @pytest.mark.parametrize('scope', ['mmpretrain', 'mmdet', 'mmseg'])
 def test_classes_called_like_paths(root: Path, inside: Path, checkpoints: Checkpoints, scope: str) -> None:
-    extra = {'mmpretrain': f"for loader in train_dataloader, test_dataloader:\n"
-             f"    loader['dataset'].update(metainfo=dict(classes={EVIL}), data_prefix='', ann_file='list.txt')\ndel loader\n",
-             'mmdet': "train_dataloader['dataset']['metainfo'] = dict(classes=('../../escaped', ))\n"
-             "test_dataloader['dataset']['metainfo'] = dict(classes=('../../escaped', ))\ntest_evaluator['classwise'] = True\n",
-             'mmseg': f"train_dataloader['dataset']['metainfo']['classes'] = {EVIL}\n"}[scope]
+    extra = {
+        'mmpretrain': f'for loader in train_dataloader, test_dataloader:\n'
+        f"    loader['dataset'].update(metainfo=dict(classes={EVIL}), data_prefix='', ann_file='list.txt')\ndel "
+        f'loader\n',
+        'mmdet': "train_dataloader['dataset']['metainfo'] = dict(classes=('../../escaped', ))\n"
+        "test_dataloader['dataset']['metainfo'] = dict(classes=('../../escaped', ))\ntest_evaluator['classwise'] = "
+        'True\n',
+        'mmseg': f"train_dataloader['dataset']['metainfo']['classes'] = {EVIL}\n",
+    }[scope]
     place = prepare(Case('', '', scope=scope, config=extra), root, inside, checkpoints(scope))
     if scope == 'mmdet':
         place.boxes(lambda coco: coco['categories'][0].update(name='../../escaped'))
     names = sorted((place.data / 'classes').glob('*/*.png'))
-    (place.data / 'list.txt').write_text(''.join(f'{path.relative_to(place.data)} {i % 2}\n' for i, path in enumerate(names)))
+    (place.data / 'list.txt').write_text(
+        ''.join(f'{path.relative_to(place.data)} {i % 2}\n' for i, path in enumerate(names))
+    )
     before = all_files(inside)
     train.main([str(place.config), '--work-dir', f'{inside}/work'])
-    test.main([str(place.config), f'{inside}/work/epoch_1.pth', '--work-dir', f'{inside}/work', '--show-dir', f'{inside}/shown'])
+    test.main(
+        [
+            str(place.config),
+            f'{inside}/work/epoch_1.pth',
+            '--work-dir',
+            f'{inside}/work',
+            '--show-dir',
+            f'{inside}/shown',
+        ]
+    )
     assert {name.split('/')[0] for name in all_files(inside) - before} == {'work', 'shown'}
 
 
@@ -88,7 +115,9 @@ class Blocked:
         connect = socket.socket.connect
 
         def guarded(sock: socket.socket, address: object) -> None:
-            if sock.family == socket.AF_UNIX or (isinstance(address, tuple) and address[0] in ('127.0.0.1', '::1', 'localhost')):
+            if sock.family == socket.AF_UNIX or (
+                isinstance(address, tuple) and address[0] in ('127.0.0.1', '::1', 'localhost')
+            ):
                 return connect(sock, address)  # type: ignore[arg-type]
             self.asked.append(address)
             raise OSError('blocked')
@@ -103,8 +132,9 @@ class Blocked:
 
 
 @pytest.mark.parametrize('entry', ['train', 'test', 'infer', 'visualize'])
-def test_nobody_calls_home(root: Path, tmp_path: Path, checkpoints: Checkpoints, monkeypatch: pytest.MonkeyPatch,
-                           entry: str) -> None:
+def test_nobody_calls_home(
+    root: Path, tmp_path: Path, checkpoints: Checkpoints, monkeypatch: pytest.MonkeyPatch, entry: str
+) -> None:
     place = prepare(Case('', ''), root, tmp_path, checkpoints('mmpretrain'))
     blocked = Blocked(monkeypatch)
     with pytest.raises(OSError, match='blocked'):

@@ -1,4 +1,5 @@
 """Names that are scripts, in the pages that are made, in a real browser: they are shown and not run."""
+
 from __future__ import annotations
 
 import json
@@ -14,7 +15,7 @@ from fec_mm.apis.probe_report import page
 from tests.catalogue.case import Case, prepare, tool
 
 SCRIPT = '<img src=x onerror=window.hit=1>'
-CLASSES = ("</script><script>window.hit=2</script>", SCRIPT)
+CLASSES = ('</script><script>window.hit=2</script>', SCRIPT)
 
 
 def show(browser: Any, path: Path) -> str:
@@ -38,7 +39,8 @@ def test_explorer(root: Path, tmp_path: Path, checkpoints: Callable[[str], Path]
     content = torch.load(place.checkpoint, weights_only=True)
     torch.save({**content, 'meta': {'dataset_meta': {'classes': CLASSES}}}, checkpoint)
     tool('visualization/visualize_clusters.py').main(
-        [str(config), str(image), '--checkpoint', str(checkpoint), '--out-dir', f'{tmp_path}/out', '--html'])
+        [str(config), str(image), '--checkpoint', str(checkpoint), '--out-dir', f'{tmp_path}/out', '--html']
+    )
     assert Image.open(tmp_path / 'out' / f'{image.stem}.png').size[0] > 100
     text = show(browser, tmp_path / 'out/clusters.html')
     options = browser.execute_script("return [...document.querySelectorAll('option')].map(e => e.textContent).join()")
@@ -50,8 +52,15 @@ def test_explorer(root: Path, tmp_path: Path, checkpoints: Callable[[str], Path]
 
 @pytest.mark.parametrize('name', [SCRIPT, CLASSES[0], '"><script>window.hit=3</script>', "' onmouseover='window.hit=4"])
 def test_probe_report(tmp_path: Path, browser: Any, name: str) -> None:
-    results = {'config': name, 'checkpoint': name, 'samples': 2, 'superclasses': [name], 'subclasses': [name, name], 'seeds': [0],
-               'accuracy_on_trained_labels': 1.}
+    results = {
+        'config': name,
+        'checkpoint': name,
+        'samples': 2,
+        'superclasses': [name],
+        'subclasses': [name, name],
+        'seeds': [0],
+        'accuracy_on_trained_labels': 1.0,
+    }
     path = tmp_path / 'index.html'
     path.write_text(page(results, [[name, 'k'], [name, json.dumps(name)]], {'layers': b''}), encoding='utf-8')
     assert show(browser, path).count(name) >= 6

@@ -1,4 +1,5 @@
 """Tools run as commands, and what they wrote."""
+
 from __future__ import annotations
 
 import importlib.util
@@ -18,12 +19,19 @@ HERE = Path(__file__).parent
 
 
 def run(*command: object, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a command in the root of the repository; its `python` is this one, and it can import the modules of this folder."""
+    """Run a command in the root of the repository; its `python` is this one, and it can import the modules of this
+    folder."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ['PATH']])
     modules = os.pathsep.join([str(HERE), *filter(None, [os.environ.get('PYTHONPATH')])])
-    return subprocess.run([str(c) for c in command], capture_output=True, text=True, cwd=HERE.parents[1], timeout=300,
-                          env={**os.environ, 'PATH': path, 'PYTHONPATH': modules, 'OMP_NUM_THREADS': '1', **environment},
-                          check=False)
+    return subprocess.run(
+        [str(c) for c in command],
+        capture_output=True,
+        text=True,
+        cwd=HERE.parents[1],
+        timeout=300,
+        env={**os.environ, 'PATH': path, 'PYTHONPATH': modules, 'OMP_NUM_THREADS': '1', **environment},
+        check=False,
+    )
 
 
 def tool(path: str) -> ModuleType:

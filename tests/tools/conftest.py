@@ -1,4 +1,5 @@
 """Each toolbox's tiny model, trained once for all tests of the tools."""
+
 from __future__ import annotations
 
 from collections.abc import Callable

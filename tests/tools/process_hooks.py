@@ -1,4 +1,5 @@
 """Hooks that tests of several processes name in their configs, through `custom_imports`."""
+
 from __future__ import annotations
 
 import json
@@ -32,8 +33,9 @@ class RecordHook(Hook):
     """Append each step's iteration, epoch, rate and loss in this process to `<work_dir>/steps.<rank>.jsonl`."""
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
-        step = dict(iter=runner.iter, epoch=runner.epoch, lr=runner.optim_wrapper.get_lr()['lr'][0],
-                    loss=outputs['loss'].item())
+        step = dict(
+            iter=runner.iter, epoch=runner.epoch, lr=runner.optim_wrapper.get_lr()['lr'][0], loss=outputs['loss'].item()
+        )
         with (Path(runner.work_dir) / f'steps.{runner.rank}.jsonl').open('a') as file:
             file.write(json.dumps(step) + '\n')
 

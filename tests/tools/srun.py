@@ -1,8 +1,10 @@
-"""Slurm's commands on a machine without Slurm, which tests put on PATH: `srun` records its call or obeys it, and `scontrol`.
+"""Slurm's commands on a machine without Slurm, which tests put on PATH: `srun` records its call or obeys it, and
+`scontrol`.
 
-The call is written as JSON to the file that SRUN_RECORD names. Without it, --ntasks processes are started on this machine, and
-stopped when one fails, as --kill-on-bad-exit asks for.
+The call is written as JSON to the file that SRUN_RECORD names. Without it, --ntasks processes are started on this
+machine, and stopped when one fails, as --kill-on-bad-exit asks for.
 """
+
 from __future__ import annotations
 
 import json
@@ -26,9 +28,19 @@ def install(folder: Path) -> Path:
 def start(options: list[str], command: list[str]) -> int:
     """Run the command as often as --ntasks says, and return the exit code of the first that fails, or 0."""
     tasks = next(int(option.split('=')[1]) for option in options if option.startswith('--ntasks='))
-    processes = [subprocess.Popen(command, env={
-        **os.environ, 'SLURM_PROCID': str(i), 'SLURM_LOCALID': str(i), 'SLURM_NTASKS': str(tasks),
-        'SLURM_NODELIST': 'node[1-2]'}) for i in range(tasks)]
+    processes = [
+        subprocess.Popen(
+            command,
+            env={
+                **os.environ,
+                'SLURM_PROCID': str(i),
+                'SLURM_LOCALID': str(i),
+                'SLURM_NTASKS': str(tasks),
+                'SLURM_NODELIST': 'node[1-2]',
+            },
+        )
+        for i in range(tasks)
+    ]
     while not (failed := [code for process in processes if (code := process.poll())]):
         if all(process.poll() == 0 for process in processes):
             return 0

@@ -1,4 +1,5 @@
 """The benchmark's rows and its words for mistakes."""
+
 from __future__ import annotations
 
 import json
@@ -51,16 +52,21 @@ def test_scaling(tmp_path: Path) -> None:
     assert 'memory ∝ pixels^' in done.stdout
 
 
-@pytest.mark.parametrize(('args', 'says'), [
-    (['--size', '16'], 'at least 32 pixels'),
-    (['--size', '64x64x64'], 'HxW'),
-    (['--batch', '0'], 'at least 1'),
-    (['--arch', 'huge'], "invalid choice: 'huge'"),
-    (['--device', 'cuda'], 'use --device cpu'),
-    (['--launch', 'graph'], '--device cuda --mode train'),
-    (['--centers-per-side', '4', '4', *QUICK], 'one number per stage'),
-])
-def test_mistakes(main: Callable[[list[str]], None], args: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ('args', 'says'),
+    [
+        (['--size', '16'], 'at least 32 pixels'),
+        (['--size', '64x64x64'], 'HxW'),
+        (['--batch', '0'], 'at least 1'),
+        (['--arch', 'huge'], "invalid choice: 'huge'"),
+        (['--device', 'cuda'], 'use --device cpu'),
+        (['--launch', 'graph'], '--device cuda --mode train'),
+        (['--centers-per-side', '4', '4', *QUICK], 'one number per stage'),
+    ],
+)
+def test_mistakes(
+    main: Callable[[list[str]], None], args: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as exit:
         run_cli(lambda: main(args))
     error = capsys.readouterr().err

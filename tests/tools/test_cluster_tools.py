@@ -1,4 +1,5 @@
 """From a tiny training that shows and measures its clusters to the tools that do so afterwards."""
+
 from __future__ import annotations
 
 import json
@@ -19,13 +20,18 @@ from .tiny import make_config
 
 Failure = Callable[..., str]
 FEC = "model['backbone']['type'] = 'fec_mm.FEC'\n"
-WATCHED = FEC + """
+WATCHED = (
+    FEC
+    + """
 model['backbone']['out_indices'] = (3, )
 train_cfg['max_epochs'] = 1
-val_evaluator = test_evaluator = [dict(type='IoUMetric'), dict(type='fec_mm.ClusterMapMetric', baselines=['grid', 'slic'])]
+val_evaluator = test_evaluator = [dict(type='IoUMetric'), dict(type='fec_mm.ClusterMapMetric',
+    baselines=['grid', 'slic'])]
 custom_hooks = [dict(type='fec_mm.ClusterMapHook'),
-                dict(type='fec_mm.ClusterVisualizationHook', images=['{root}/data/images/1.png', '{root}/data/images/2.png'])]
+                dict(type='fec_mm.ClusterVisualizationHook', images=['{root}/data/images/1.png',
+                '{root}/data/images/2.png'])]
 """
+)
 
 
 @pytest.fixture
@@ -69,15 +75,28 @@ def test_tool_measures_what_the_metric_did(watched: tuple[Path, Path], root: Pat
     maps.mkdir()
     for file in (root / 'data/maps').glob('*.png'):
         np.save(maps / f'{file.stem}.npy', np.asarray(Image.open(file)))
-    tool('analysis_tools/eval_cluster_maps.py').main([
-        str(config), '--checkpoint', str(work_dir / 'epoch_1.pth'), '--untrained', '--maps', f'truth={maps}', '--out-dir',
-        str(tmp_path / 'new/out')])
+    tool('analysis_tools/eval_cluster_maps.py').main(
+        [
+            str(config),
+            '--checkpoint',
+            str(work_dir / 'epoch_1.pth'),
+            '--untrained',
+            '--maps',
+            f'truth={maps}',
+            '--out-dir',
+            str(tmp_path / 'new/out'),
+        ]
+    )
     rows = json.loads((tmp_path / 'new/out/cluster_maps.json').read_text())['rows']
-    expected = [(model, method, level) for model in ('trained', 'untrained') for level in (1, 2, 3)
-                for method in ('clusters', 'grid', 'slic')]
+    expected = [
+        (model, method, level)
+        for model in ('trained', 'untrained')
+        for level in (1, 2, 3)
+        for method in ('clusters', 'grid', 'slic')
+    ]
     assert [(row['model'], row['method'], row['level']) for row in rows] == [*expected, ('', 'truth', 0)]
     for row in rows[:9]:
-        prefix = f"clusters/{'' if row['method'] == 'clusters' else row['method'] + '/'}level{row['level']}"
+        prefix = f'clusters/{"" if row["method"] == "clusters" else row["method"] + "/"}level{row["level"]}'
         for name in (*MEASURES, 'segments', 'pieces'):
             assert row[name] == pytest.approx(logged[f'{prefix}/{name}'], abs=1e-6)
     truth = rows[-1]
@@ -86,46 +105,80 @@ def test_tool_measures_what_the_metric_did(watched: tuple[Path, Path], root: Pat
     assert Image.open(tmp_path / 'new/out/cluster_maps.png').size[0] > 1000
 
 
-def test_broken_images_are_named_and_skipped(watched: tuple[Path, Path], root: Path, tmp_path: Path, failure: Failure,
-                                             capsys: pytest.CaptureFixture[str]) -> None:
+def test_broken_images_are_named_and_skipped(
+    watched: tuple[Path, Path], root: Path, tmp_path: Path, failure: Failure, capsys: pytest.CaptureFixture[str]
+) -> None:
     config, work_dir = watched
     (tmp_path / 'bad.png').write_text('no image')
-    line = failure(tool('visualization/visualize_clusters.py').main, config, tmp_path / 'bad.png', root / 'data/images/0.png',
-                   tmp_path / 'gone.png', '--checkpoint', work_dir / 'epoch_1.pth', '--out-dir', tmp_path / 'out', '--html',
-                   '--groups', 2, '--heads', '3.0:1')
+    line = failure(
+        tool('visualization/visualize_clusters.py').main,
+        config,
+        tmp_path / 'bad.png',
+        root / 'data/images/0.png',
+        tmp_path / 'gone.png',
+        '--checkpoint',
+        work_dir / 'epoch_1.pth',
+        '--out-dir',
+        tmp_path / 'out',
+        '--html',
+        '--groups',
+        2,
+        '--heads',
+        '3.0:1',
+    )
     assert '2 of 3 images could not be read' in line and 'bad.png' in line and 'gone.png' in line
     assert sorted(path.name for path in (tmp_path / 'out').iterdir()) == ['0.png', 'clusters.html']
     assert 'gone.png does not exist' in capsys.readouterr().out
 
 
 @pytest.mark.slow
-def test_context_cluster_shows_heads(trained: Callable[[str], tuple[Path, Path]], root: Path, tmp_path: Path,
-                                     capsys: pytest.CaptureFixture[str]) -> None:
+def test_context_cluster_shows_heads(
+    trained: Callable[[str], tuple[Path, Path]], root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     config, _ = trained('mmseg')
-    tool('visualization/visualize_clusters.py').main([
-        str(config), str(root / 'data/images/0.png'), '--out-dir', str(tmp_path), '--html'])
+    tool('visualization/visualize_clusters.py').main(
+        [str(config), str(root / 'data/images/0.png'), '--out-dir', str(tmp_path), '--html']
+    )
     assert 'no clustering-based pooling' in capsys.readouterr().out
     assert (tmp_path / '0.png').exists() and (tmp_path / 'clusters.html').exists()
 
 
-@pytest.mark.parametrize(('extra', 'options', 'says'), [
-    ('', [], 'no clustering-based pooling'),
-    (FEC, ['--maps', 'x=/nowhere'], 'give NAME=DIR'),
-    (FEC, ['--maps', 'x={root}/data/classes/right'], 'no label map of 0'),
-    (FEC, ['--maps', 'x={root}/data/images'], 'save integers of its size'),
-    (FEC, ['--ignore-index', '0', '--cfg-options', 'test_dataloader.dataset.data_prefix.seg_map_path=empty'],
-     'check --ignore-index'),
-    (FEC + "model['backbone'] = dict(type='mmseg.ResNetV1c', depth=18)\nmodel['decode_head']['in_channels'] = 512\n"
-           "model['decode_head']['in_index'] = 3\n", [], 'has no clustering layer'),
-    (FEC + "model['test_cfg'] = dict(mode='slide', crop_size=(32, 32), stride=(32, 32))\n", [], "mode='whole'"),
-])
-def test_what_cannot_be_measured(root: Path, tmp_path: Path, failure: Failure, extra: str, options: list[str], says: str) -> None:
+@pytest.mark.parametrize(
+    ('extra', 'options', 'says'),
+    [
+        ('', [], 'no clustering-based pooling'),
+        (FEC, ['--maps', 'x=/nowhere'], 'give NAME=DIR'),
+        (FEC, ['--maps', 'x={root}/data/classes/right'], 'no label map of 0'),
+        (FEC, ['--maps', 'x={root}/data/images'], 'save integers of its size'),
+        (
+            FEC,
+            ['--ignore-index', '0', '--cfg-options', 'test_dataloader.dataset.data_prefix.seg_map_path=empty'],
+            'check --ignore-index',
+        ),
+        (
+            FEC
+            + "model['backbone'] = dict(type='mmseg.ResNetV1c', depth=18)\nmodel['decode_head']['in_channels'] = 512\n"
+            "model['decode_head']['in_index'] = 3\n",
+            [],
+            'has no clustering layer',
+        ),
+        (FEC + "model['test_cfg'] = dict(mode='slide', crop_size=(32, 32), stride=(32, 32))\n", [], "mode='whole'"),
+    ],
+)
+def test_what_cannot_be_measured(
+    root: Path, tmp_path: Path, failure: Failure, extra: str, options: list[str], says: str
+) -> None:
     (root / 'data/empty').mkdir(exist_ok=True)
     for i in range(8):
         Image.fromarray(np.zeros((64, 64), np.uint8)).save(root / f'data/empty/{i}.png')
     config = make_config(root, 'mmseg', extra, tmp_path)
-    line = failure(tool('analysis_tools/eval_cluster_maps.py').main, config, '--out-dir', tmp_path / 'out',
-                   *[option.replace('{root}', str(root)) for option in options])
+    line = failure(
+        tool('analysis_tools/eval_cluster_maps.py').main,
+        config,
+        '--out-dir',
+        tmp_path / 'out',
+        *[option.replace('{root}', str(root)) for option in options],
+    )
     assert says in line
     assert not (tmp_path / 'out').exists()
 

@@ -1,4 +1,5 @@
 """The comparison: what it trains, that finished runs are skipped, its table, its words for mistakes."""
+
 from __future__ import annotations
 
 import importlib.util
@@ -28,6 +29,7 @@ def tool() -> ModuleType:
 def test_variants_differ_only_in_what_is_compared(tool: ModuleType, name: str) -> None:
     """The same data, budget and seed; every variant builds."""
     from mmengine.registry import MODELS, DefaultScope
+
     experiment = tool.streets('DIR', 11) if name == 'streets' else tool.EXPERIMENTS[name]
     configs = [tool.Run(name, experiment, variant, 20, 3).config() for variant in experiment.variants]
     assert len(configs) > 1
@@ -44,6 +46,7 @@ def test_variants_differ_only_in_what_is_compared(tool: ModuleType, name: str) -
 
 def trained(calls: list, metric: str, budget: int) -> Any:
     """Stands in for tools/train.py: writes the log that it would."""
+
     def run(log: Path, tool: Path, *arguments: object) -> int:
         calls.append(arguments)
         folder = log.parent / '20260101_000000' / 'vis_data'
@@ -51,10 +54,13 @@ def trained(calls: list, metric: str, budget: int) -> Any:
         lines = [{'lr': 1, 'step': 1}] + [{metric: 10 * len(calls) + step, 'step': step} for step in (1, budget)]
         (folder / 'scalars.json').write_text('\n'.join(map(json.dumps, lines)))
         return 0
+
     return run
 
 
-def test_each_run_once(tool: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+def test_each_run_once(
+    tool: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
     calls: list[tuple[object, ...]] = []
     monkeypatch.setattr(tool, 'run_tool', trained(calls, 'accuracy/top1', 2))
     args = ['--experiments', 'pool', '--seeds', '2', '--budget', 'pool=2', '--out-dir', str(tmp_path), '--jobs', '1']
@@ -68,7 +74,9 @@ def test_each_run_once(tool: ModuleType, tmp_path: Path, monkeypatch: pytest.Mon
     assert '| learn_similarity | 2 | accuracy/top1 | 32 ± 14.1 | 22, 42 |' in (tmp_path / 'necks.md').read_text()
     tool.main([*args, '--seeds', '3'])
     assert len(calls) == 6
-    monkeypatch.setitem(tool.EXPERIMENTS, 'pool', replace(tool.EXPERIMENTS['pool'], common={'train_dataloader.batch_size': 3}))
+    monkeypatch.setitem(
+        tool.EXPERIMENTS, 'pool', replace(tool.EXPERIMENTS['pool'], common={'train_dataloader.batch_size': 3})
+    )
     with pytest.raises(tool.UserError, match='is of other settings or data: choose another --out-dir'):
         tool.main(args)
 
@@ -80,12 +88,15 @@ def test_a_run_that_failed_leaves_no_result(tool: ModuleType, tmp_path: Path, mo
     assert not (tmp_path / 'results').exists()
 
 
-@pytest.mark.parametrize(('args', 'says'), [
-    (['--experiments', 'streets'], 'needs --data-root'),
-    (['--budget', 'pool'], '--budget pool: give NAME=N'),
-    (['--budget', 'other=3'], 'with one of gap, pool'),
-    (['--seeds', '0'], '--seeds 0'),
-])
+@pytest.mark.parametrize(
+    ('args', 'says'),
+    [
+        (['--experiments', 'streets'], 'needs --data-root'),
+        (['--budget', 'pool'], '--budget pool: give NAME=N'),
+        (['--budget', 'other=3'], 'with one of gap, pool'),
+        (['--seeds', '0'], '--seeds 0'),
+    ],
+)
 def test_mistakes(tool: ModuleType, args: list[str], says: str) -> None:
     with pytest.raises(tool.UserError, match=says):
         tool.main(args)

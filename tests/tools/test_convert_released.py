@@ -1,4 +1,5 @@
 """The converter: every form of an authors' checkpoint, and every way it can be wrong."""
+
 from __future__ import annotations
 
 import argparse
@@ -44,9 +45,16 @@ def dense() -> dict[str, torch.Tensor]:
 
 @pytest.mark.parametrize('key', [None, 'state_dict', 'model'])
 def test_forms_of_a_checkpoint(classifier: dict, tmp_path: Path, key: str | None) -> None:
-    checkpoint = classifier if key is None else {
-        key: OrderedDict((f'module.{name}', value) for name, value in classifier.items()), 'epoch': 309,
-        'args': argparse.Namespace(lr=1e-3, model='fec_small'), 'metric': 72.7}
+    checkpoint = (
+        classifier
+        if key is None
+        else {
+            key: OrderedDict((f'module.{name}', value) for name, value in classifier.items()),
+            'epoch': 309,
+            'args': argparse.Namespace(lr=1e-3, model='fec_small'),
+            'metric': 72.7,
+        }
+    )
     torch.save(checkpoint, tmp_path / 'src.pth')
     converted = convert(read_released(tmp_path / 'src.pth'))
     assert converted.model == 'FEC small' and converted.left_out == []
@@ -87,14 +95,17 @@ def wrong(kind: str, state: dict[str, torch.Tensor]) -> object:
     return state
 
 
-@pytest.mark.parametrize(('kind', 'says'), [
-    ('unknown', 'unknown network.0.0.attention.weight'),
-    ('missing', 'missing network.4.3.mlp.fc2.bias'),
-    ('misshaped', 'network.2.1.token_mixer.sim_alpha has shape (7,) instead of (1,)'),
-    ('half a head', 'missing head.bias'),
-    ('another model', 'no key of a released FEC or Context Cluster model'),
-    ('no state dict', 'no state dict'),
-])
+@pytest.mark.parametrize(
+    ('kind', 'says'),
+    [
+        ('unknown', 'unknown network.0.0.attention.weight'),
+        ('missing', 'missing network.4.3.mlp.fc2.bias'),
+        ('misshaped', 'network.2.1.token_mixer.sim_alpha has shape (7,) instead of (1,)'),
+        ('half a head', 'missing head.bias'),
+        ('another model', 'no key of a released FEC or Context Cluster model'),
+        ('no state dict', 'no state dict'),
+    ],
+)
 def test_wrong_checkpoints(classifier: dict, tmp_path: Path, kind: str, says: str) -> None:
     torch.save(wrong(kind, classifier), tmp_path / 'src.pth')
     with pytest.raises(ValueError) as error:
@@ -103,9 +114,8 @@ def test_wrong_checkpoints(classifier: dict, tmp_path: Path, kind: str, says: st
 
 
 class Evil:
-
     def __reduce__(self) -> tuple:
-        return Path.touch, (Path('was_here'), )
+        return Path.touch, (Path('was_here'),)
 
 
 def test_files_that_are_no_checkpoint(classifier: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,26 +133,48 @@ def test_files_that_are_no_checkpoint(classifier: dict, tmp_path: Path, monkeypa
 def test_command_line_errors_leave_nothing(tmp_path: Path) -> None:
     (tmp_path / 'text.pth').write_text('not a checkpoint')
     for src in ('text.pth', 'absent.pth'):
-        result = subprocess.run([sys.executable, ROOT / 'tools' / TOOL, tmp_path / src, tmp_path / 'dst.pth'],
-                                capture_output=True, text=True)
+        result = subprocess.run(
+            [sys.executable, ROOT / 'tools' / TOOL, tmp_path / src, tmp_path / 'dst.pth'],
+            capture_output=True,
+            text=True,
+        )
         assert result.returncode == 1
         assert result.stderr.startswith('error: ') and src in result.stderr and result.stderr.count('\n') == 1
     assert sorted(p.name for p in tmp_path.iterdir()) == ['text.pth']
 
 
-@pytest.mark.parametrize(('keys', 'options', 'taken', 'says'), [
-    (('state_dict', 'state_dict_ema'), (), 'state_dict',
-     'the weights are those under state_dict; not taken: state_dict_ema (with --ema)'),
-    (('state_dict', 'state_dict_ema'), ('--ema', ), 'state_dict_ema',
-     'the weights are those under state_dict_ema; not taken: state_dict (without --ema)'),
-    (('model', 'model_ema'), ('--ema', ), 'model_ema', 'not taken: model (without --ema)'),
-    (('state_dict', ), ('--ema', ), None, 'has no averaged weights, under state_dict_ema or model_ema: leave --ema out'),
-    ((), ('--ema', ), None, 'has no averaged weights, under state_dict_ema or model_ema: leave --ema out'),
-    (('model_ema', ), (), None, 'has averaged weights alone, under model_ema: give --ema'),
-])
-def test_averaged_weights(classifier: dict, tmp_path: Path, keys: tuple[str, ...], options: tuple[str, ...], taken: str | None,
-                          says: str) -> None:
-    content = {key: {name: value + 1 if key.endswith('_ema') else value for name, value in classifier.items()} for key in keys}
+@pytest.mark.parametrize(
+    ('keys', 'options', 'taken', 'says'),
+    [
+        (
+            ('state_dict', 'state_dict_ema'),
+            (),
+            'state_dict',
+            'the weights are those under state_dict; not taken: state_dict_ema (with --ema)',
+        ),
+        (
+            ('state_dict', 'state_dict_ema'),
+            ('--ema',),
+            'state_dict_ema',
+            'the weights are those under state_dict_ema; not taken: state_dict (without --ema)',
+        ),
+        (('model', 'model_ema'), ('--ema',), 'model_ema', 'not taken: model (without --ema)'),
+        (
+            ('state_dict',),
+            ('--ema',),
+            None,
+            'has no averaged weights, under state_dict_ema or model_ema: leave --ema out',
+        ),
+        ((), ('--ema',), None, 'has no averaged weights, under state_dict_ema or model_ema: leave --ema out'),
+        (('model_ema',), (), None, 'has averaged weights alone, under model_ema: give --ema'),
+    ],
+)
+def test_averaged_weights(
+    classifier: dict, tmp_path: Path, keys: tuple[str, ...], options: tuple[str, ...], taken: str | None, says: str
+) -> None:
+    content = {
+        key: {name: value + 1 if key.endswith('_ema') else value for name, value in classifier.items()} for key in keys
+    }
     torch.save(content or classifier, tmp_path / 'src.pth')
     result = run(tmp_path / 'src.pth', tmp_path / 'dst.pth', *options)
     if taken is None:

@@ -1,4 +1,5 @@
 """get_flops.py and plan_training.py, and what they are made of, on the tiny configs of the three toolboxes."""
+
 from __future__ import annotations
 
 import importlib.util
@@ -30,7 +31,9 @@ def tool(name: str) -> ModuleType:
 
 
 def read(path: Path) -> Any:
-    return load_config(Namespace(config=str(path), cfg_options=None, work_dir=None, launcher='none', local_rank=0), ('model', ))
+    return load_config(
+        Namespace(config=str(path), cfg_options=None, work_dir=None, launcher='none', local_rank=0), ('model',)
+    )
 
 
 @pytest.mark.parametrize('scope', TASKS)
@@ -53,7 +56,8 @@ def test_the_parts_are_the_whole(root: Path, tmp_path: Path, scope: str) -> None
 
 def test_compiled_operators_are_said_to_be_missed() -> None:
     from mmcv.ops import nms
-    boxes = torch.tensor([[0., 0., 2., 2.], [0., 0., 2., 2.]])
+
+    boxes = torch.tensor([[0.0, 0.0, 2.0, 2.0], [0.0, 0.0, 2.0, 2.0]])
     with _compiled_calls() as calls:
         nms(boxes, torch.ones(2), 0.5)
     nms(boxes, torch.ones(2), 0.5)

@@ -1,4 +1,5 @@
 """tools/train.py on a disk that is full where a training can do without, and where it cannot."""
+
 from __future__ import annotations
 
 import errno
@@ -16,6 +17,7 @@ from .tiny import make_config
 
 def test_the_tool_goes_on(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A training whose every line fails."""
+
     def fail(*_args: Any, **_kwargs: Any) -> None:
         raise OSError(errno.ENOSPC, 'No space left on device', str(tmp_path))
 
@@ -24,8 +26,9 @@ def test_the_tool_goes_on(root: Path, tmp_path: Path, monkeypatch: pytest.Monkey
     assert load(tmp_path / 'work/epoch_2.pth')['meta']['epoch'] == 2
 
 
-def test_a_full_disk_at_the_start_is_one_line(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-                                              failure: Callable[..., str]) -> None:
+def test_a_full_disk_at_the_start_is_one_line(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: Callable[..., str]
+) -> None:
     def fail(*_args: Any, **_kwargs: Any) -> None:
         raise OSError(errno.ENOSPC, 'No space left on device')
 

@@ -1,4 +1,5 @@
 """Images above Pillow's own limit of pixels: what OpenCV decodes is good input."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -25,7 +26,9 @@ def segmenter(tmp_path: Path) -> tuple[Path, Path]:
     return config, tmp_path / 'x.pth'
 
 
-def test_limit_of_pillow_is_not_ours(segmenter: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_limit_of_pillow_is_not_ours(
+    segmenter: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """At a small scale: Pillow's limit lowered, as if images were larger. Tools raise it before they open any."""
     monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', LIMIT)
     assert readable(str(tmp_path / 'data/images/0.png'))
@@ -34,7 +37,9 @@ def test_limit_of_pillow_is_not_ours(segmenter: tuple[Path, Path], tmp_path: Pat
     assert (tmp_path / 'work/epoch_1.pth').is_file()
 
 
-def test_a_limit_that_a_user_took_away_stays_away(segmenter: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_limit_that_a_user_took_away_stays_away(
+    segmenter: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', None)
     get_model(segmenter[0], device='cpu')
     assert Image.MAX_IMAGE_PIXELS is None
@@ -60,8 +65,11 @@ def test_a_real_one(segmenter: tuple[Path, Path], tmp_path: Path) -> None:
         Image.new('1', (14_000, 14_000)).save(tmp_path / f'data/{folder}/0.png')
     train.main([str(segmenter[0]), '--work-dir', str(tmp_path / 'work'), '--no-validate'])
     assert (tmp_path / 'work/epoch_1.pth').is_file()
-    config = make_config(tmp_path, 'mmpretrain', "test_dataloader['dataset']['pipeline'][0].pop('color_type')\n"
-                         "model['backbone']['in_channels'] = 3\n")
+    config = make_config(
+        tmp_path,
+        'mmpretrain',
+        "test_dataloader['dataset']['pipeline'][0].pop('color_type')\nmodel['backbone']['in_channels'] = 3\n",
+    )
     torch.save({'state_dict': get_model(config, device='cpu').state_dict()}, tmp_path / 'y.pth')
-    (found, ) = FECInferencer('classification', config, tmp_path / 'y.pth', device='cpu')(tmp_path / 'data/images/0.png')
+    (found,) = FECInferencer('classification', config, tmp_path / 'y.pth', device='cpu')(tmp_path / 'data/images/0.png')
     assert found['pred_label'] in (0, 1)

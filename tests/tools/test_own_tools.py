@@ -1,4 +1,5 @@
 """The toolboxes' own tools/train.py find the backbones of a config without custom_imports, and resume."""
+
 from __future__ import annotations
 
 import importlib.util

@@ -1,4 +1,5 @@
 """The probe end to end on quick-start digits: in validation, as a tool, after a stop, in several processes."""
+
 from __future__ import annotations
 
 import json
@@ -26,8 +27,8 @@ model = dict(head=dict(num_classes=_base_.num_superclasses), backbone=dict(arch=
     depths=(1, 1), embed_dims=(8, 12), num_heads=(2, 2), head_dims=(4, 4), mlp_ratios=(2, 2), centers_per_side=(2, 2),
     regions_per_side=(1, 1))))
 model['head']['in_channels'] = 12
-train_dataloader = val_dataloader = test_dataloader = dict(batch_size=25, dataset=dict(dataset=dict(data_root='{root}/digits')))
-train_cfg = dict(max_epochs=1, val_interval=1)
+train_dataloader = val_dataloader = test_dataloader = dict(batch_size=25,
+dataset=dict(dataset=dict(data_root='{root}/digits'))) train_cfg = dict(max_epochs=1, val_interval=1)
 param_scheduler = dict(total_steps=1)
 custom_hooks = [dict(type='fec_mm.ClusterProbeHook')]
 val_evaluator = [dict(type='Accuracy', topk=(1, )), dict(type='fec_mm.ClusterProbeMetric')]
@@ -66,7 +67,9 @@ def test_report(probed: tuple[Path, dict[str, Any]]) -> None:
     out, results = probed
     assert json.loads((out / 'results.json').read_text()) == results
     assert list(results['layers']) == LAYERS and results['samples'] == 10 * PER_CLASS
-    assert results['superclasses'] == ['0-6', '1-8', '2-7', '3-5', '4-9'] and results['subclasses'] == list('0618273549')
+    assert results['superclasses'] == ['0-6', '1-8', '2-7', '3-5', '4-9'] and results['subclasses'] == list(
+        '0618273549'
+    )
     for layer in results['layers'].values():
         assert set(layer['global']) == set(layer['within']) == {'1', '2'}
         assert 0.1 < layer['read_out']['linear']['mean'] <= 1 and 0.1 <= layer['global']['1']['purity']['mean'] <= 1
@@ -86,7 +89,9 @@ def test_features_are_those_of_the_images_in_order(probed: tuple[Path, dict[str,
     assert (labels[:, 2] == labels[:, 3]).mean() == pytest.approx(probed[1]['accuracy_on_trained_labels'])
 
 
-def test_metric_in_validation_equals_the_tool(trained_digits: tuple[Path, Path], probed: tuple[Path, dict[str, Any]]) -> None:
+def test_metric_in_validation_equals_the_tool(
+    trained_digits: tuple[Path, Path], probed: tuple[Path, dict[str, Any]]
+) -> None:
     lines = next((trained_digits[1].parent).glob('*/vis_data/scalars.json')).read_text().splitlines()
     scalars = next(s for s in map(json.loads, lines) if 'accuracy/top1' in s)
     for layer in LAYERS:
@@ -96,8 +101,12 @@ def test_metric_in_validation_equals_the_tool(trained_digits: tuple[Path, Path],
         assert scalars[f'probe/{layer}/linear'] == pytest.approx(found['read_out']['linear']['mean'], abs=0.02)
 
 
-def test_continues_after_a_stop(trained_digits: tuple[Path, Path], probed: tuple[Path, dict[str, Any]], tmp_path: Path,
-                                monkeypatch: pytest.MonkeyPatch) -> None:
+def test_continues_after_a_stop(
+    trained_digits: tuple[Path, Path],
+    probed: tuple[Path, dict[str, Any]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Stopped in its fourth batch, it runs the model on what is left; stopped in its report, on nothing."""
     batches = []
     append = FeatureWriter.append
@@ -131,8 +140,10 @@ def test_bad_input(trained_digits: tuple[Path, Path], tmp_path: Path, failure: C
     line = failure(probe.main, *common, '--k', 13, '--layers', 'head')
     assert 'layer head: cannot make 130 clusters of 120 samples' in line
     plain = config.with_name('plain.py')
-    plain.write_text(f"_base_ = '{config}'\ntest_dataloader = dict(dataset=dict(_delete_=True, type='CustomDataset', "
-                     f"data_root='{config.parent}/digits', data_prefix='val'))\n")
+    plain.write_text(
+        f"_base_ = '{config}'\ntest_dataloader = dict(dataset=dict(_delete_=True, type='CustomDataset', "
+        f"data_root='{config.parent}/digits', data_prefix='val'))\n"
+    )
     assert 'wrap its data set in fec_mm.SuperclassDataset' in failure(probe.main, plain, *common[1:])
     assert 'another model' in failure(probe.main, *common, '--cfg-options', 'model.head.num_classes=4')
     assert not list((tmp_path / 'probe').glob('index.html'))
@@ -151,14 +162,37 @@ def test_names_are_escaped(probed: tuple[Path, dict[str, Any]]) -> None:
 
 
 @pytest.mark.slow
-def test_two_processes_find_the_same_features(trained_digits: tuple[Path, Path], probed: tuple[Path, dict[str, Any]],
-                                              tmp_path: Path) -> None:
+def test_two_processes_find_the_same_features(
+    trained_digits: tuple[Path, Path], probed: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
     config, checkpoint = trained_digits
     root = Path(__file__).parents[2]
-    command = [sys.executable, '-m', 'torch.distributed.run', '--nproc_per_node', '2', '--master_port', '29631',
-               root / 'tools/analysis_tools/probe_clusters.py', config, checkpoint, '--out-dir', tmp_path / 'probe', '--work-dir',
-               tmp_path / 'work', '--seeds', '0', '--k', '1', '2', '--launcher', 'pytorch']
-    result = subprocess.run([*map(str, command)], capture_output=True, text=True, env={**os.environ, 'OMP_NUM_THREADS': '1'})
+    command = [
+        sys.executable,
+        '-m',
+        'torch.distributed.run',
+        '--nproc_per_node',
+        '2',
+        '--master_port',
+        '29631',
+        root / 'tools/analysis_tools/probe_clusters.py',
+        config,
+        checkpoint,
+        '--out-dir',
+        tmp_path / 'probe',
+        '--work-dir',
+        tmp_path / 'work',
+        '--seeds',
+        '0',
+        '--k',
+        '1',
+        '2',
+        '--launcher',
+        'pytorch',
+    ]
+    result = subprocess.run(
+        [*map(str, command)], capture_output=True, text=True, env={**os.environ, 'OMP_NUM_THREADS': '1'}
+    )
     assert result.returncode == 0, result.stderr[-3000:]
     assert sorted(p.name for p in (tmp_path / 'probe').iterdir() if p.is_dir()) == ['features']
     for layer in [*LAYERS, 'labels']:

@@ -1,4 +1,5 @@
 """The study's driver: what it trains on, what it skips, how it sums up. The tools themselves are tested elsewhere."""
+
 from __future__ import annotations
 
 import json
@@ -34,7 +35,10 @@ def test_configs(tmp_path: Path, model: str, grouping: str) -> None:
 def results(seed: int = 0) -> dict[str, Any]:
     rng = np.random.default_rng(seed)
     labels = np.arange(80) % 4
-    layers = {name: probe(rng.normal(size=(80, 3)) + 9 * labels[:, None], labels, labels // 2) for name in ('backbone.a', 'head')}
+    layers = {
+        name: probe(rng.normal(size=(80, 3)) + 9 * labels[:, None], labels, labels // 2)
+        for name in ('backbone.a', 'head')
+    }
     return {'layers': layers, 'accuracy_on_trained_labels': 0.9 + seed / 100}
 
 
@@ -76,10 +80,18 @@ def test_summary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     runs = {('m', g): [{**results(s), 'uci': results(s)['layers']} for s in range(3)] for g in study.GROUPINGS}
     study.write_summary(tmp_path, runs)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
-        'all_ami.png', 'linear.png', 'summary.json', 'summary.md', 'uci_all_ami.png', 'within_accuracy.png', 'within_ami.png']
+        'all_ami.png',
+        'linear.png',
+        'summary.json',
+        'summary.md',
+        'uci_all_ami.png',
+        'within_accuracy.png',
+        'within_ami.png',
+    ]
     rows = (tmp_path / 'summary.md').read_text().splitlines()
     assert len(rows) == 2 + 3 + 3 * 2
     assert rows[5].startswith('| m | natural | 90.0, 91.0, 92.0 | a | ')
     values = [r['layers']['head']['within']['1']['ami']['mean'] for r in runs['m', 'natural']]
     assert study.over_seeds(runs['m', 'natural'], 'head', ('layers', 'within', 'ami')) == pytest.approx(
-        (np.mean(values), np.std(values, ddof=1)))
+        (np.mean(values), np.std(values, ddof=1))
+    )

@@ -1,4 +1,5 @@
 """Several processes of tools/train.py: one training, whatever their number; and what a user reads when one dies."""
+
 from __future__ import annotations
 
 import json
@@ -24,16 +25,25 @@ model['backbone']['layer_scale_init_value'] = 0.5
 train_cfg['max_epochs'] = param_scheduler[0]['total_steps'] = {EPOCHS}
 default_hooks['checkpoint'] = dict(type='CheckpointHook', interval=1)
 """
-FLOAT64 = EXTRA.format(imports=['float64', 'process_hooks'], hooks=[
-    dict(type='fec_mm.RandomWeightsHook'), dict(type='fec_mm.RecordHook')])
+FLOAT64 = EXTRA.format(
+    imports=['float64', 'process_hooks'], hooks=[dict(type='fec_mm.RandomWeightsHook'), dict(type='fec_mm.RecordHook')]
+)
 pytestmark = pytest.mark.slow
 
 
 def train(config: Path, processes: int, work_dir: Path, *options: object) -> subprocess.CompletedProcess[str]:
     """Train with the same total batch, whatever the number of processes, and without validation."""
     start = [sys.executable, 'tools/train.py', config] if processes == 1 else ['tools/dist_train.sh', config, processes]
-    done = run(*start, '--work-dir', work_dir, '--no-validate', *options, '--cfg-options',
-               f'train_dataloader.batch_size={TOTAL_BATCH // processes}', PORT=free_port())
+    done = run(
+        *start,
+        '--work-dir',
+        work_dir,
+        '--no-validate',
+        *options,
+        '--cfg-options',
+        f'train_dataloader.batch_size={TOTAL_BATCH // processes}',
+        PORT=free_port(),
+    )
     assert done.returncode == 0, done.stderr
     return done
 
@@ -52,8 +62,10 @@ def steps(work_dir: Path) -> list[dict[str, float]]:
             step = json.loads(line)
             records[step['iter'], step['epoch'], step['lr']].append(step['loss'])
     assert len({len(losses) for losses in records.values()}) == 1
-    return [dict(iter=i, epoch=epoch, lr=lr, loss=sum(losses) / len(losses))
-            for (i, epoch, lr), losses in sorted(records.items())]
+    return [
+        dict(iter=i, epoch=epoch, lr=lr, loss=sum(losses) / len(losses))
+        for (i, epoch, lr), losses in sorted(records.items())
+    ]
 
 
 def assert_same(work_dir: Path, expected: Path, first: int = 0) -> None:
@@ -70,7 +82,8 @@ def assert_same(work_dir: Path, expected: Path, first: int = 0) -> None:
 
 @pytest.fixture(scope='module')
 def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A classifier in float64 on as many images as five total batches. It has no drop path, no Mixup and no batch norm."""
+    """A classifier in float64 on as many images as five total batches. It has no drop path, no Mixup and no batch
+    norm."""
     folder = tmp_path_factory.mktemp('processes')
     make_data(folder, images=TOTAL_BATCH * STEPS_PER_EPOCH)
     return make_config(folder, 'mmpretrain', FLOAT64)
@@ -90,7 +103,9 @@ def test_the_single_process_learns_with_every_weight(trained: dict[int, Path]) -
     assert len({step['lr'] for step in done}) == len(done) == 20
     first, last = weights(trained[1] / 'epoch_1.pth'), weights(trained[1] / f'epoch_{EPOCHS}.pth')
     still = {key for key in first if (first[key] - last[key]).abs().max() < 1e-6}
-    assert still == {f'backbone.downsamples.{i}.f.{kind}' for i in range(3) for kind in ('weight', 'bias')}  # never a gradient
+    assert still == {
+        f'backbone.downsamples.{i}.f.{kind}' for i in range(3) for kind in ('weight', 'bias')
+    }  # never a gradient
 
 
 @pytest.mark.parametrize('processes', [2, 4])
@@ -99,8 +114,9 @@ def test_processes_train_as_one(trained: dict[int, Path], processes: int) -> Non
 
 
 @pytest.mark.parametrize(('before', 'after'), [(2, 1), (2, 4), (1, 2), (4, 1)])
-def test_resumes_on_another_number_of_processes(config: Path, trained: dict[int, Path], tmp_path: Path, before: int,
-                                                after: int) -> None:
+def test_resumes_on_another_number_of_processes(
+    config: Path, trained: dict[int, Path], tmp_path: Path, before: int, after: int
+) -> None:
     shutil.copy(trained[before] / 'epoch_2.pth', tmp_path)
     done = train(config, after, tmp_path / 'work', '--resume', tmp_path / 'epoch_2.pth')
     assert 'keep the total batch' not in done.stdout
@@ -111,9 +127,17 @@ def test_resumes_on_another_number_of_processes(config: Path, trained: dict[int,
 @pytest.mark.parametrize('kill', [True, False])
 def test_when_one_process_dies_the_others_stop(tmp_path: Path, processes: int, kill: bool) -> None:
     make_data(tmp_path)
-    config = make_config(tmp_path, 'mmpretrain', EXTRA.format(imports=['process_hooks'], hooks=[
-        dict(type='fec_mm.DieHook', rank=1, at=1, kill=kill, file=f'{tmp_path}/died')]))
-    done = run('tools/dist_train.sh', config, processes, '--cfg-options', 'train_dataloader.batch_size=1', PORT=free_port())
+    config = make_config(
+        tmp_path,
+        'mmpretrain',
+        EXTRA.format(
+            imports=['process_hooks'],
+            hooks=[dict(type='fec_mm.DieHook', rank=1, at=1, kill=kill, file=f'{tmp_path}/died')],
+        ),
+    )
+    done = run(
+        'tools/dist_train.sh', config, processes, '--cfg-options', 'train_dataloader.batch_size=1', PORT=free_port()
+    )
     assert time.time() - float((tmp_path / 'died').read_text()) < 60
     assert done.returncode == 1
     lines = done.stderr.splitlines()

@@ -1,4 +1,5 @@
 """tools/train.py --resume, with the same settings and with others."""
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -32,12 +33,25 @@ def test_others_are_named(trained: Trained, tmp_path: Path) -> None:
     """The warning comes from the tool, before the first step."""
     config, work_dir = trained('mmpretrain')
     checkpoint = work_dir / 'epoch_2.pth'
-    train.main([str(config), '--work-dir', str(tmp_path), '--resume', str(checkpoint), '--cfg-options',
-                'train_cfg.max_epochs=3', 'param_scheduler.0.total_steps=3', 'optim_wrapper.optimizer.weight_decay=0.5'])
+    train.main(
+        [
+            str(config),
+            '--work-dir',
+            str(tmp_path),
+            '--resume',
+            str(checkpoint),
+            '--cfg-options',
+            'train_cfg.max_epochs=3',
+            'param_scheduler.0.total_steps=3',
+            'optim_wrapper.optimizer.weight_decay=0.5',
+        ]
+    )
     text = log(tmp_path)
-    assert f'{checkpoint} ran with other settings than the config has; used as in the checkpoint: ' \
-        'weight_decay 0.01 (config: 0.5), OneCycleLR.end 8 (config: 12), OneCycleLR.total_steps 8 (config: 12); ' \
+    assert (
+        f'{checkpoint} ran with other settings than the config has; used as in the checkpoint: '
+        'weight_decay 0.01 (config: 0.5), OneCycleLR.end 8 (config: 12), OneCycleLR.total_steps 8 (config: 12); '
         'used as in the config: max_epochs 3 (checkpoint: 2). To train with all' in text
+    )
     assert 'OneCycleLR: total_steps reaches to 8 of 12 iterations, and from there on the rate stays' in text
     assert text.index('other settings') < text.index('Epoch(train)')
 

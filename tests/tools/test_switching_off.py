@@ -1,4 +1,5 @@
 """A hook that a config inherits is switched off by None, in a config and on the command line."""
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -13,12 +14,23 @@ from .tiny import make_config
 # All that configs/_base_/runtimes/default.py has.
 OURS = """
 default_hooks.update(exact_resume=dict(type='fec_mm.ExactResumeHook'), divergence=dict(type='fec_mm.DivergenceHook'),
-                     channels_last=dict(type='fec_mm.ChannelsLastHook'), process_watch=dict(type='fec_mm.ProcessWatchHook'))
+                     channels_last=dict(type='fec_mm.ChannelsLastHook'),
+                     process_watch=dict(type='fec_mm.ProcessWatchHook'))
 default_hooks['checkpoint']['save_best'] = None
 train_cfg['max_epochs'] = 1
 """
-HOOKS = ('process_watch', 'divergence', 'exact_resume', 'channels_last', 'checkpoint', 'runtime_info', 'timer', 'logger',
-         'param_scheduler', 'sampler_seed')
+HOOKS = (
+    'process_watch',
+    'divergence',
+    'exact_resume',
+    'channels_last',
+    'checkpoint',
+    'runtime_info',
+    'timer',
+    'logger',
+    'param_scheduler',
+    'sampler_seed',
+)
 
 
 @pytest.mark.parametrize('name', HOOKS)
@@ -28,8 +40,9 @@ def test_on_the_command_line(root: Path, tmp_path: Path, name: str) -> None:
     assert (tmp_path / 'work/epoch_1.pth').is_file() is (name != 'checkpoint')
 
 
-@pytest.mark.parametrize('how', [
-    'default_hooks.update({all})', 'default_hooks = None', 'default_hooks.update(process_watch=None)'])
+@pytest.mark.parametrize(
+    'how', ['default_hooks.update({all})', 'default_hooks = None', 'default_hooks.update(process_watch=None)']
+)
 def test_in_a_config(root: Path, tmp_path: Path, how: str) -> None:
     """Also all at once."""
     names = ', '.join(f'{name}=None' for name in HOOKS)
@@ -40,6 +53,15 @@ def test_in_a_config(root: Path, tmp_path: Path, how: str) -> None:
 
 def test_for_a_test(trained: Callable[[str], tuple[Path, Path]], tmp_path: Path) -> None:
     config, work_dir = trained('mmpretrain')
-    metrics = test.main([str(config), str(work_dir / 'epoch_2.pth'), '--work-dir', str(tmp_path), '--cfg-options',
-                         'default_hooks.process_watch=None', 'default_hooks.divergence=None'])
+    metrics = test.main(
+        [
+            str(config),
+            str(work_dir / 'epoch_2.pth'),
+            '--work-dir',
+            str(tmp_path),
+            '--cfg-options',
+            'default_hooks.process_watch=None',
+            'default_hooks.divergence=None',
+        ]
+    )
     assert 'accuracy/top1' in metrics

@@ -1,4 +1,5 @@
 """tools/test.py on tiny data, for the three toolboxes."""
+
 from __future__ import annotations
 
 import json
@@ -78,8 +79,10 @@ def test_predictions_of_a_segmenter(given: Given, tmp_path: Path, root: Path) ->
     metrics = test.main([*given('mmseg'), '--out', str(tmp_path / 'maps')])
     names = sorted(p.name for p in (tmp_path / 'maps').iterdir())
     assert names == [f'{i}.png' for i in range(8)]
-    right = [np.asarray(Image.open(tmp_path / f'maps/{i}.png')) == np.asarray(Image.open(root / f'data/maps/{i}.png'))
-             for i in range(8)]
+    right = [
+        np.asarray(Image.open(tmp_path / f'maps/{i}.png')) == np.asarray(Image.open(root / f'data/maps/{i}.png'))
+        for i in range(8)
+    ]
     assert 100 * np.mean(right) == pytest.approx(metrics['aAcc'], abs=0.01)
 
 
@@ -105,8 +108,10 @@ def test_tta_merges_flips(given: Given, root: Path, tmp_path: Path, scope: str) 
 
 
 def test_tta_of_the_config(given: Given, root: Path, tmp_path: Path) -> None:
-    same = ("tta_model = dict(type='AverageClsScoreTTA')\ntta_pipeline = [test_pipeline[0], dict(type='TestTimeAug', "
-            'transforms=[[test_pipeline[1]], [test_pipeline[2]]])]\n')
+    same = (
+        "tta_model = dict(type='AverageClsScoreTTA')\ntta_pipeline = [test_pipeline[0], dict(type='TestTimeAug', "
+        'transforms=[[test_pipeline[1]], [test_pipeline[2]]])]\n'
+    )
     config = make_config(root, 'mmpretrain', same, tmp_path)
     assert test.main([str(config), *given('mmpretrain')[1:], '--tta']) == test.main(given('mmpretrain'))
 
@@ -133,8 +138,12 @@ def test_refuses_what_is_not_this_models_checkpoint(given: Given, failure: Failu
 def test_refuses_damaged_checkpoints(given: Given, failure: Failure, tmp_path: Path) -> None:
     config, checkpoint, *rest = given('mmpretrain')
     whole = Path(checkpoint).read_bytes()
-    contents = {'cut': whole[:-3000], 'empty': b'', 'text': b'<html>not found</html>',
-                'flipped': whole[:len(whole) // 2] + bytes(64) + whole[len(whole) // 2 + 64:]}
+    contents = {
+        'cut': whole[:-3000],
+        'empty': b'',
+        'text': b'<html>not found</html>',
+        'flipped': whole[: len(whole) // 2] + bytes(64) + whole[len(whole) // 2 + 64 :],
+    }
     for name, content in contents.items():
         (tmp_path / f'{name}.pth').write_bytes(content)
         assert f'{name}.pth is damaged' in failure(test.main, config, tmp_path / f'{name}.pth', *rest)

@@ -1,4 +1,5 @@
 """tools/test.py --tta: of Mask R-CNN, and together with pictures."""
+
 from __future__ import annotations
 
 import json
@@ -22,16 +23,26 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.parametrize('scope', TASKS)
 def test_pictures(trained: Trained, root: Path, tmp_path: Path, scope: str) -> None:
     config, work_dir = trained(scope)
-    argv = [str(config), str(work_dir / 'epoch_2.pth'), '--work-dir', str(tmp_path / 'test'), '--show-dir',
-            str(tmp_path / 'shown')]
+    argv = [
+        str(config),
+        str(work_dir / 'epoch_2.pth'),
+        '--work-dir',
+        str(tmp_path / 'test'),
+        '--show-dir',
+        str(tmp_path / 'shown'),
+    ]
     test.main([*argv, '--tta'])
     pictures = sorted(path for path in (tmp_path / 'shown').rglob('*.png') if path.is_file())
     assert len(pictures) == 8
-    for i, path in enumerate(pictures if scope == 'mmpretrain' else []):  # painted on the image, not on its mirror image
+    for i, path in enumerate(
+        pictures if scope == 'mmpretrain' else []
+    ):  # painted on the image, not on its mirror image
         painted = Image.open(path).convert('L')
         image = Image.open(root / f'data/images/{i}.png').convert('L').resize(painted.size)
-        far, near = (np.abs(np.asarray(other, float) - np.asarray(painted, float)).mean()
-                     for other in (image.transpose(Image.Transpose.FLIP_LEFT_RIGHT), image))
+        far, near = (
+            np.abs(np.asarray(other, float) - np.asarray(painted, float)).mean()
+            for other in (image.transpose(Image.Transpose.FLIP_LEFT_RIGHT), image)
+        )
         assert near < far
 
 
@@ -58,6 +69,15 @@ test_evaluator = dict(ann_file='{tmp_path}/boxes.json', metric=['bbox', 'segm'])
     model = get_model(config, device='cpu')
     model.init_weights()
     torch.save({'state_dict': model.state_dict()}, tmp_path / 'x.pth')
-    metrics = test.main([str(config), str(tmp_path / 'x.pth'), '--work-dir', str(tmp_path / 'work'), '--tta', '--out',
-                         str(tmp_path / 'x.pkl')])
+    metrics = test.main(
+        [
+            str(config),
+            str(tmp_path / 'x.pth'),
+            '--work-dir',
+            str(tmp_path / 'work'),
+            '--tta',
+            '--out',
+            str(tmp_path / 'x.pkl'),
+        ]
+    )
     assert {'coco/bbox_mAP', 'coco/segm_mAP'} <= metrics.keys()

@@ -1,4 +1,5 @@
 """tools/test.py on images without labels: predictions, and no traceback."""
+
 from __future__ import annotations
 
 import json
@@ -31,8 +32,10 @@ def given(trained: Trained, root: Path, tmp_path: Path) -> Callable[[str], list[
         (tmp_path / f'{variant}.json').write_text(json.dumps(coco))
 
     def arguments(scope: str, extra: str = '') -> list[str]:
-        apart = ("test_dataloader = dict(test_dataloader, dataset=dict(test_dataloader['dataset']))\n"
-                 'test_evaluator = dict(test_evaluator)\n')
+        apart = (
+            "test_dataloader = dict(test_dataloader, dataset=dict(test_dataloader['dataset']))\n"
+            'test_evaluator = dict(test_evaluator)\n'
+        )
         more = apart + UNLABELLED[scope].replace('{folder}', str(tmp_path)) + extra
         config = make_config(root, scope, more, tmp_path)
         return [str(config), str(trained(scope)[1] / 'epoch_2.pth'), '--work-dir', str(tmp_path / 'test')]

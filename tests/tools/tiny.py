@@ -1,4 +1,5 @@
 """The smallest data sets and configs that the three toolboxes train on: bright squares on dark noise, in a second."""
+
 from __future__ import annotations
 
 import json
@@ -13,8 +14,8 @@ TASKS = ('mmpretrain', 'mmdet', 'mmseg')
 
 COMMON = """
 fec = dict(
-    depths=(1, 1, 1, 1), embed_dims=(8, 12, 16, 20), num_heads=(2, 2, 2, 2), head_dims=(4, 4, 4, 4), mlp_ratios=(2, 2, 2, 2),
-    centers_per_side=(2, 2, 2, 1), regions_per_side=(2, 1, 1, 1))
+    depths=(1, 1, 1, 1), embed_dims=(8, 12, 16, 20), num_heads=(2, 2, 2, 2), head_dims=(4, 4, 4, 4),
+    mlp_ratios=(2, 2, 2, 2), centers_per_side=(2, 2, 2, 1), regions_per_side=(2, 1, 1, 1))
 default_scope = '{scope}'
 work_dir = '{root}/work'
 train_cfg = dict(by_epoch=True, max_epochs=2, val_interval=1)
@@ -91,10 +92,16 @@ val_evaluator = test_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
 }
 ARGUMENTS = {
     'mmpretrain': ('CustomDataset', "data_prefix='classes'"),
-    'mmdet': ('CocoDataset', "ann_file='boxes.json', data_prefix=dict(img='images/'), "
-              "metainfo=dict(classes=('square', )), filter_cfg=dict(filter_empty_gt=True) if train else None"),
-    'mmseg': ('BaseSegDataset', "data_prefix=dict(img_path='images', seg_map_path='maps'), img_suffix='.png', "
-              "metainfo=dict(classes=('ground', 'square'), palette=[[0, 0, 0], [255, 0, 0]])"),
+    'mmdet': (
+        'CocoDataset',
+        "ann_file='boxes.json', data_prefix=dict(img='images/'), "
+        "metainfo=dict(classes=('square', )), filter_cfg=dict(filter_empty_gt=True) if train else None",
+    ),
+    'mmseg': (
+        'BaseSegDataset',
+        "data_prefix=dict(img_path='images', seg_map_path='maps'), img_suffix='.png', "
+        "metainfo=dict(classes=('ground', 'square'), palette=[[0, 0, 0], [255, 0, 0]])",
+    ),
 }
 
 
@@ -109,14 +116,22 @@ def make_data(root: Path, images: int = 8) -> None:
         labels = np.zeros((SIZE, SIZE), dtype=np.uint8)
         side = int(rng.integers(16, 28))
         y, x = int(rng.integers(0, SIZE - side)), int(rng.integers(0, 4)) + (i % 2) * (SIZE // 2)
-        image[y:y + side, x:x + side] = 220
-        labels[y:y + side, x:x + side] = 1
+        image[y : y + side, x : x + side] = 220
+        labels[y : y + side, x : x + side] = 1
         Image.fromarray(image).save(root / f'data/images/{i}.png')
         Image.fromarray(labels).save(root / f'data/maps/{i}.png')
         Image.fromarray(image).save(root / f'data/classes/{("left", "right")[i % 2]}/{i}.png')
         coco['images'].append({'id': i, 'file_name': f'{i}.png', 'height': SIZE, 'width': SIZE})
-        coco['annotations'].append({'id': i + 1, 'image_id': i, 'category_id': 1, 'bbox': [x, y, side, side],
-                                    'area': side * side, 'iscrowd': 0})
+        coco['annotations'].append(
+            {
+                'id': i + 1,
+                'image_id': i,
+                'category_id': 1,
+                'bbox': [x, y, side, side],
+                'area': side * side,
+                'iscrowd': 0,
+            }
+        )
     (root / 'data/boxes.json').write_text(json.dumps(coco))
 
 

@@ -1,4 +1,5 @@
 """A headless browser, and a small model whose clusters it shows."""
+
 from __future__ import annotations
 
 import shutil
@@ -17,7 +18,13 @@ def browser() -> Iterator[Any]:
         pytest.skip('no chromium: apt-get install --no-install-recommends chromium chromium-driver')
     options = webdriver.ChromeOptions()
     options.binary_location = chromium
-    for argument in ('--headless=new', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--window-size=1280,1000'):
+    for argument in (
+        '--headless=new',
+        '--no-sandbox',
+        '--disable-gpu',
+        '--disable-dev-shm-usage',
+        '--window-size=1280,1000',
+    ):
         options.add_argument(argument)
     options.set_capability('goog:loggingPrefs', {'browser': 'ALL'})
     window = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))

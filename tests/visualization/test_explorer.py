@@ -1,4 +1,5 @@
 """The explorer in a real browser: what it shows is what the model assigned, whatever one points with."""
+
 from __future__ import annotations
 
 import html
@@ -17,8 +18,14 @@ from fec_mm.models import FEC, ContextCluster
 from fec_mm.visualization.explorer import explorer_page
 from fec_mm.visualization.look import Look, logit_shares
 
-ARCH = dict(depths=(1, 1, 1, 1), embed_dims=(8, 12, 16, 20), num_heads=(2, 2, 2, 2), head_dims=(4, 4, 4, 4),
-            centers_per_side=(2, 2, 2, 2), regions_per_side=(1, 1, 1, 1))
+ARCH = dict(
+    depths=(1, 1, 1, 1),
+    embed_dims=(8, 12, 16, 20),
+    num_heads=(2, 2, 2, 2),
+    head_dims=(4, 4, 4, 4),
+    centers_per_side=(2, 2, 2, 2),
+    regions_per_side=(1, 1, 1, 1),
+)
 SIZE = (101, 75)  # W, H: no multiples of the stem's stride; the network gets 8 rows and 4 columns of padding more
 NAME = '</script><b>&"日本 {{data}}.png'
 
@@ -35,14 +42,14 @@ class LinearClsHead(nn.Module):
 
 def look_with(family: type, seed: int = 0, name: str = NAME) -> Look:
     torch.manual_seed(seed)
-    backbone = family(ARCH, layer_scale_init_value=.5).eval()
+    backbone = family(ARCH, layer_scale_init_value=0.5).eval()
     model = nn.ModuleDict(dict(backbone=backbone, neck=GlobalAveragePooling(), head=LinearClsHead()))
     model.neck, model.head = model['neck'], model['head']
     batch = torch.rand(1, 3, SIZE[1] + 8, SIZE[0] + 4)
     with torch.no_grad(), record_assignments(backbone) as record:
         features = backbone(batch)[-1]
         shares, bias = logit_shares(model, features)
-    image = (255 * batch[0, :, :SIZE[1], :SIZE[0]]).byte().permute(1, 2, 0).numpy()
+    image = (255 * batch[0, :, : SIZE[1], : SIZE[0]]).byte().permute(1, 2, 0).numpy()
     return Look(name, image, record, features, shares[0].sum((1, 2)) + bias, shares[0])
 
 
@@ -61,6 +68,7 @@ def test_shares_sum_to_the_logits() -> None:
 def test_shares_of_a_real_classifier() -> None:
     from mmengine.config import Config
     from mmengine.registry import MODELS, init_default_scope
+
     pytest.importorskip('mmpretrain')
     cfg = Config.fromfile(Path(__file__).parents[2] / 'configs/quickstart/classification.py')
     init_default_scope('mmpretrain')
@@ -100,19 +108,22 @@ class Page:
 
     def wait(self, script: str) -> None:
         from selenium.webdriver.support.ui import WebDriverWait
+
         WebDriverWait(self.browser, 10).until(lambda _: self.js(script))
 
     def press(self, *keys: str) -> None:
         from selenium.webdriver import ActionChains
+
         ActionChains(self.browser).send_keys(*keys).perform()
 
     def point(self, x: int, y: int, click: bool = False) -> None:
         """Move the real pointer to the middle of a pixel of the image."""
         from selenium.webdriver import ActionChains
+
         frame = self.browser.find_element('id', 'frame')
         box = frame.rect
-        dx = (x + .5) * box['width'] / SIZE[0] - box['width'] / 2
-        dy = (y + .5) * box['height'] / SIZE[1] - box['height'] / 2
+        dx = (x + 0.5) * box['width'] / SIZE[0] - box['width'] / 2
+        dy = (y + 0.5) * box['height'] / SIZE[1] - box['height'] / 2
         move = ActionChains(self.browser).move_to_element_with_offset(frame, round(dx), round(dy))
         (move.click() if click else move).perform()
 
@@ -120,12 +131,15 @@ class Page:
         self.js(f"const e = document.getElementById('{name}'); e.value = {value}; e.dispatchEvent(new Event('input'))")
 
     def chain(self) -> dict[str, dict[str, str]]:
-        items = self.js("return [...document.querySelectorAll('#chain li')].map(li => ({...li.dataset, text: li.innerText}))")
+        items = self.js(
+            "return [...document.querySelectorAll('#chain li')].map(li => ({...li.dataset, text: li.innerText}))"
+        )
         return {item['kind'] + item.get('level', ''): item for item in items}
 
     def pixel(self, canvas: str, x: int, y: int) -> list[int]:
         return self.js(f"""const c = document.getElementById('{canvas}'), s = c.width / {SIZE[0]};
-            return [...c.getContext('2d').getImageData(Math.floor(({x} + .5) * s), Math.floor(({y} + .5) * s), 1, 1).data]""")
+            return [...c.getContext('2d').getImageData(Math.floor(({x} + .5) * s), Math.floor(({y} + .5) * s),
+            1, 1).data]""")
 
 
 @pytest.fixture
@@ -159,16 +173,19 @@ def test_outlines_of_every_level_surround_the_cluster(page: Page) -> None:
     labels = page.looks[0].levels()[-1][0].numpy()
     y, x = 38, 50
     page.point(x, y)
-    drawn = page.js("""const [w, h] = arguments, c = document.getElementById('overlay'), s = c.width / w;
+    drawn = page.js(
+        """const [w, h] = arguments, c = document.getElementById('overlay'), s = c.width / w;
         const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;
         return Array.from({length: h}, (_, y) => Array.from({length: w}, (_, x) =>
-          d[4 * (Math.floor((y + .5) * s) * c.width + Math.floor((x + .5) * s)) + 3]))""", *SIZE)
+          d[4 * (Math.floor((y + .5) * s) * c.width + Math.floor((x + .5) * s)) + 3]))""",
+        *SIZE,
+    )
     alpha = np.array(drawn)
     inside = labels == labels[y, x]
     padded = np.pad(inside, 2, mode='constant')  # False outside of the picture, which the outline also follows
     windows = np.lib.stride_tricks.sliding_window_view(padded, (5, 5))
     core, outer = windows.all((2, 3)), ~windows.any((2, 3))
-    core[y - 4:y + 5, x - 4:x + 5] = False  # the probe
+    core[y - 4 : y + 5, x - 4 : x + 5] = False  # the probe
     assert outer.any() and (alpha[outer] > 60).all()
     finer = page.looks[0].levels()[0][0].numpy() == page.looks[0].levels()[0][0].numpy()[y, x]
     if (core & ~finer).any():
@@ -203,6 +220,7 @@ def test_sliders_and_pickers_change_the_picture(page: Page) -> None:
 
 def test_keys(page: Page) -> None:
     from selenium.webdriver.common.keys import Keys
+
     page.point(20, 20, click=True)  # holds the probe
     page.point(70, 60)
     assert page.chain()['pixel']['text'].startswith('Pixel 20, 20')
@@ -214,13 +232,15 @@ def test_keys(page: Page) -> None:
     page.press('2')
     assert page.js("return document.getElementById('level').value") == '2'
     page.press('+')
-    assert page.js("return [document.getElementById('groups').value, document.querySelector('[name=view]:checked').value]") == [
-        '7', 'groups']
+    assert page.js(
+        "return [document.getElementById('groups').value, document.querySelector('[name=view]:checked').value]"
+    ) == ['7', 'groups']
     page.press('h')
     assert page.js("return document.querySelector('output[for=head]').textContent") == '2 of 2'
     page.press('c')
-    assert page.js("return [document.getElementById('class').value, document.querySelector('[name=view]:checked').value]") == [
-        '1', 'class']
+    assert page.js(
+        "return [document.getElementById('class').value, document.querySelector('[name=view]:checked').value]"
+    ) == ['1', 'class']
     page.press('v')
     assert page.js("return document.querySelector('[name=view]:checked').value") == 'image'
     page.press('n')
@@ -228,14 +248,16 @@ def test_keys(page: Page) -> None:
 
 
 def test_phone(page: Page) -> None:
-    page.browser.execute_cdp_cmd('Emulation.setDeviceMetricsOverride',
-                                 dict(width=360, height=740, deviceScaleFactor=3, mobile=True))
+    page.browser.execute_cdp_cmd(
+        'Emulation.setDeviceMetricsOverride', dict(width=360, height=740, deviceScaleFactor=3, mobile=True)
+    )
     try:
         page.js("document.getElementById('keys').open = true")
         page.wait('return innerWidth === 360')
         assert page.js('return document.documentElement.scrollWidth') == 360
         wide = page.js("""return [...document.querySelectorAll('body *')].filter(e => !e.closest('#images')
-            && e.getClientRects().length && e.getBoundingClientRect().right > 361).map(e => e.outerHTML.slice(0, 80))""")
+            && e.getClientRects().length && e.getBoundingClientRect().right > 361)
+            .map(e => e.outerHTML.slice(0, 80))""")
         assert wide == []
     finally:
         page.browser.execute_cdp_cmd('Emulation.clearDeviceMetricsOverride', {})

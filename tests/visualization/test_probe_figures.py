@@ -1,4 +1,5 @@
 """Plots of probes."""
+
 from __future__ import annotations
 
 import pytest
@@ -9,8 +10,11 @@ from fec_mm.visualization.probe_figures import layer_figure
 
 
 def test_each_panel_names_its_own_layers() -> None:
-    scores = {'fec a': {'backbone.stages.0': (0.1, 0.), 'head': (0.2, 0.)}, 'vit a': {'backbone.layers.3': (0.3, 0.1)},
-              'fec b': {'backbone.stages.0': (0.4, 0.), 'head': (0.5, 0.)}}
+    scores = {
+        'fec a': {'backbone.stages.0': (0.1, 0.0), 'head': (0.2, 0.0)},
+        'vit a': {'backbone.layers.3': (0.3, 0.1)},
+        'fec b': {'backbone.stages.0': (0.4, 0.0), 'head': (0.5, 0.0)},
+    }
     left, right = layer_figure(scores, 'AMI', {'a': 0.25}).axes
     assert [t.get_text() for t in left.get_xticklabels()] == ['stages.0', 'head']
     assert [t.get_text() for t in right.get_xticklabels()] == ['layers.3']

@@ -1,13 +1,15 @@
 """Time the backbones against the direct transcription of their clustering, and weigh their memory.
 
     python tools/analysis_tools/benchmark.py --task {classification,segmentation,detection} [--arch small base ...]
-        [--size SIDE | HxW] [--batch B] [--mode eval train] [--peers resnet50 ...] [--launch compiled] [--scaling] [--json FILE]
+        [--size SIDE | HxW] [--batch B] [--mode eval train] [--peers resnet50 ...] [--launch compiled] [--scaling]
+        [--json FILE]
 
 The backbone alone, forward (eval) or forward and backward (train), no optimizer. Fast and reference run in turn in one
-process; their times are medians. Peak memory is measured in processes of its own, as the growth over just before the first
-pass. The necessary products are the model's convolutions and linear maps on the shapes that the fast path needs, timed alone.
-Nothing else should run on the machine meanwhile: ratios within one run count, not seconds.
+process; their times are medians. Peak memory is measured in processes of its own, as the growth over just before the
+first pass. The necessary products are the model's convolutions and linear maps on the shapes that the fast path needs,
+timed alone. Nothing else should run on the machine meanwhile: ratios within one run count, not seconds.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -57,11 +59,17 @@ def measure(case: Case, repeats: int, memory: bool) -> dict[str, Any]:
         runs += [plain.step(plain.build('reference')), necessary_products(plain.build(), case.images())]
     times = in_turn(runs, case.device, repeats)
     row.update(fast_s=times[0], images_per_s=case.batch / times[0])
-    row.update(reference_s=None if peer else times[1], speedup=None if peer else times[1] / times[0],
-               products_s=None if peer else times[2], over_products=None if peer else times[0] / times[2])
+    row.update(
+        reference_s=None if peer else times[1],
+        speedup=None if peer else times[1] / times[0],
+        products_s=None if peer else times[2],
+        over_products=None if peer else times[0] / times[2],
+    )
     del fast, runs
-    row.update(fast_peak_mib=in_own_process(case, 'fast') if memory else None,
-               reference_peak_mib=in_own_process(case, 'reference') if memory and not peer else None)
+    row.update(
+        fast_peak_mib=in_own_process(case, 'fast') if memory else None,
+        reference_peak_mib=in_own_process(case, 'reference') if memory and not peer else None,
+    )
     return row
 
 
@@ -71,9 +79,15 @@ def scaling(case: Case, repeats: int) -> list[dict[str, Any]]:
     for scale in SCALES:
         H, W = (max(MIN_SIZE, round(side * math.sqrt(scale) / 32) * 32) for side in case.size)
         smaller = replace(case, size=(H, W))
-        (time_s, ) = in_turn([smaller.step(smaller.build())], case.device, repeats)
-        rows.append({**smaller.row(), 'pixels': case.batch * H * W, 'fast_s': time_s,
-                     'fast_peak_mib': in_own_process(smaller, 'fast')})
+        (time_s,) = in_turn([smaller.step(smaller.build())], case.device, repeats)
+        rows.append(
+            {
+                **smaller.row(),
+                'pixels': case.batch * H * W,
+                'fast_s': time_s,
+                'fast_peak_mib': in_own_process(smaller, 'fast'),
+            }
+        )
     return rows
 
 
@@ -83,9 +97,19 @@ def slope(rows: Sequence[dict[str, Any]], key: str) -> float:
 
 
 COLUMNS = {
-    'task': 'task', 'arch': 'arch', 'size': 'size', 'batch': 'batch', 'mode': 'mode', 'precision': 'precision',
-    'launch': 'launch', 'fast_s': 'fast s', 'reference_s': 'reference s', 'speedup': 'speed-up',
-    'over_products': 'over products', 'images_per_s': 'images/s', 'fast_peak_mib': 'fast MiB',
+    'task': 'task',
+    'arch': 'arch',
+    'size': 'size',
+    'batch': 'batch',
+    'mode': 'mode',
+    'precision': 'precision',
+    'launch': 'launch',
+    'fast_s': 'fast s',
+    'reference_s': 'reference s',
+    'speedup': 'speed-up',
+    'over_products': 'over products',
+    'images_per_s': 'images/s',
+    'fast_peak_mib': 'fast MiB',
     'reference_peak_mib': 'reference MiB',
 }
 
@@ -101,7 +125,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--regions-per-side', nargs='+', type=positive, help="instead of the task's")
     parser.add_argument('--with-cp', action='store_true', help='recompute activations in the backward pass')
     parser.add_argument('--precision', choices=PRECISIONS, default='float32', help='autocast, or tf32 on a GPU')
-    parser.add_argument('--launch', choices=LAUNCHES, default='eager', help='compiled whole or block by block, or a CUDA graph')
+    parser.add_argument(
+        '--launch', choices=LAUNCHES, default='eager', help='compiled whole or block by block, or a CUDA graph'
+    )
     parser.add_argument('--peers', nargs='+', choices=PEERS, default=[], help='also time backbones of mmpretrain')
     parser.add_argument('--scaling', action='store_true', help='the fast path alone, at five sizes up to this one')
     parser.add_argument('--repeats', type=positive, default=5, help='turns whose medians count')
@@ -122,13 +148,25 @@ def plan(args: argparse.Namespace) -> list[Case]:
     if args.launch == 'graph' and (args.device == 'cpu' or 'eval' in args.mode):
         raise UserError('--launch graph is for --device cuda --mode train: choose another one')
     settings = TASKS[args.task]
-    options = {key: value for key, value in vars(args).items()
-               if key in ('centers_per_side', 'regions_per_side', 'with_cp') and value}
+    options = {
+        key: value
+        for key, value in vars(args).items()
+        if key in ('centers_per_side', 'regions_per_side', 'with_cp') and value
+    }
     cases = [
-        Case(args.task, arch, args.size or settings['size'], args.batch or settings['batch'], mode, args.device, args.precision,
-             args.launch,
-             tuple((key, tuple(value) if isinstance(value, list) else value) for key, value in options.items()))
-        for arch in [*args.arch, *args.peers] for mode in args.mode
+        Case(
+            args.task,
+            arch,
+            args.size or settings['size'],
+            args.batch or settings['batch'],
+            mode,
+            args.device,
+            args.precision,
+            args.launch,
+            tuple((key, tuple(value) if isinstance(value, list) else value) for key, value in options.items()),
+        )
+        for arch in [*args.arch, *args.peers]
+        for mode in args.mode
     ]
     for case in cases:
         try:
@@ -154,8 +192,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.scaling:
         for case in cases:
             own = [row for row in rows if (row['arch'], row['mode']) == (case.arch, case.mode)]
-            print(f"\n{case.arch}, {case.mode}: time ∝ pixels^{slope(own, 'fast_s'):.3f}, "
-                  f"memory ∝ pixels^{slope(own, 'fast_peak_mib'):.3f}")
+            print(
+                f'\n{case.arch}, {case.mode}: time ∝ pixels^{slope(own, "fast_s"):.3f}, '
+                f'memory ∝ pixels^{slope(own, "fast_peak_mib"):.3f}'
+            )
     if args.json:
         part = write_beside(str(args.json))
         part.write_text(json.dumps(rows, indent=2) + '\n')

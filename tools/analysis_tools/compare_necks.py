@@ -1,12 +1,15 @@
 """Compare the clustering necks and layers with what they replace, on the quick start's data.
 
-    python tools/analysis_tools/compare_necks.py [--experiments NAME ...] [--seeds N] [--budget NAME=N ...] [--out-dir DIR]
+    python tools/analysis_tools/compare_necks.py [--experiments NAME ...] [--seeds N] [--budget NAME=N ...] [--out-dir
+    DIR]
         [--data-root DIR --classes N] [--jobs N]
 
-One run for each experiment, variant and seed, with the same budget: epochs, or iterations for the segmentations. A finished
-run leaves `DIR/results/<run>.json`, and is skipped from then on; one that was stopped continues at its last checkpoint. At the
-end there are `DIR/necks.md`, means and standard deviations over the seeds, and `DIR/necks.png`, the curves.
+One run for each experiment, variant and seed, with the same budget: epochs, or iterations for the segmentations. A
+finished run leaves `DIR/results/<run>.json`, and is skipped from then on; one that was stopped continues at its last
+checkpoint. At the end there are `DIR/necks.md`, means and standard deviations over the seeds, and `DIR/necks.png`, the
+curves.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -29,7 +32,10 @@ from fec_mm.optional import optional
 TOOLS = Path(__file__).parents[1]
 CONFIGS = TOOLS.parent / 'configs' / 'quickstart'
 POINTS = 5  # evaluations in a run
-PYRAMIDS: dict[str, dict[str, Any]] = {'FPN': {'model.neck.type': 'FPN'}, 'ClusterFPN': {'model.neck.type': 'fec_mm.ClusterFPN'}}
+PYRAMIDS: dict[str, dict[str, Any]] = {
+    'FPN': {'model.neck.type': 'FPN'},
+    'ClusterFPN': {'model.neck.type': 'fec_mm.ClusterFPN'},
+}
 
 
 @dataclass(frozen=True)
@@ -43,15 +49,26 @@ class Experiment:
     common: dict[str, Any]
 
 
-# The last map of the quick start's classifier has four positions. Two stages of it leave 6×6, which is enough to cluster.
+# The last map of the quick start's classifier has four positions. Two stages of it leave 6×6, which is enough to
+# cluster.
 TWO_STAGES = {'model.backbone.out_indices': 1, 'model.head.in_channels': 64}
 # Of weights over iterations: these schedules end at zero.
 NO_AVERAGE: dict[str, Any] = {'custom_hooks': []}
 EXPERIMENTS = {
-    'gap': Experiment('classification', 'accuracy/top1', 8, {
-        'mean': {}, 'ClusterGAP': {'model.neck': dict(type='fec_mm.ClusterGAP', in_channels=64)}}, TWO_STAGES),
-    'pool': Experiment('classification', 'accuracy/top1', 8, {
-        'published': {}, 'learn_similarity': {'model.backbone.learn_similarity': True}}, {}),
+    'gap': Experiment(
+        'classification',
+        'accuracy/top1',
+        8,
+        {'mean': {}, 'ClusterGAP': {'model.neck': dict(type='fec_mm.ClusterGAP', in_channels=64)}},
+        TWO_STAGES,
+    ),
+    'pool': Experiment(
+        'classification',
+        'accuracy/top1',
+        8,
+        {'published': {}, 'learn_similarity': {'model.backbone.learn_similarity': True}},
+        {},
+    ),
     'detection': Experiment('detection', 'coco/bbox_mAP_50', 4, PYRAMIDS, {}),
     'segmentation': Experiment('segmentation', 'mIoU', 2000, PYRAMIDS, NO_AVERAGE),
 }
@@ -61,16 +78,29 @@ def streets(root: str, classes: int) -> Experiment:
     """Segmentation of a data set in ADE20K's layout with labels 0 to classes − 1, and `classes` for void."""
     pipeline = [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations')]
     crop = [dict(type='RandomCrop', crop_size=(192, 192), ignore_index=classes), dict(type='RandomFlip', prob=0.5)]
-    data: dict[str, Any] = dict(data_root=root, metainfo=dict(
-        _delete_=True, classes=[str(i) for i in range(classes)], palette=[[i, i, i] for i in range(classes)]))
-    return Experiment('segmentation', 'mIoU', 500, PYRAMIDS, {
-        **NO_AVERAGE,
-        'model.data_preprocessor.seg_pad_val': classes, 'model.decode_head.ignore_index': classes,
-        'model.decode_head.num_classes': classes,
-        'train_dataloader.dataset': {**data, 'pipeline': [*pipeline, *crop, dict(type='PackSegInputs')]},
-        'val_dataloader.dataset': data, 'test_dataloader.dataset': data, 'val_evaluator.ignore_index': classes,
-        'test_evaluator.ignore_index': classes,
-    })
+    data: dict[str, Any] = dict(
+        data_root=root,
+        metainfo=dict(
+            _delete_=True, classes=[str(i) for i in range(classes)], palette=[[i, i, i] for i in range(classes)]
+        ),
+    )
+    return Experiment(
+        'segmentation',
+        'mIoU',
+        500,
+        PYRAMIDS,
+        {
+            **NO_AVERAGE,
+            'model.data_preprocessor.seg_pad_val': classes,
+            'model.decode_head.ignore_index': classes,
+            'model.decode_head.num_classes': classes,
+            'train_dataloader.dataset': {**data, 'pipeline': [*pipeline, *crop, dict(type='PackSegInputs')]},
+            'val_dataloader.dataset': data,
+            'test_dataloader.dataset': data,
+            'val_evaluator.ignore_index': classes,
+            'test_evaluator.ignore_index': classes,
+        },
+    )
 
 
 @dataclass(frozen=True)
@@ -89,7 +119,9 @@ class Run:
 
     def config(self) -> Config:
         cfg = Config.fromfile(CONFIGS / f'{self.experiment.config}.py')
-        cfg.merge_from_dict({**self.experiment.common, **self.experiment.variants[self.variant], 'randomness.seed': self.seed})
+        cfg.merge_from_dict(
+            {**self.experiment.common, **self.experiment.variants[self.variant], 'randomness.seed': self.seed}
+        )
         iterations = 'max_iters' in cfg.train_cfg
         cfg.train_cfg['max_iters' if iterations else 'max_epochs'] = cfg.param_scheduler.total_steps = self.budget
         cfg.train_cfg.val_interval = max(1, self.budget // POINTS)
@@ -107,7 +139,9 @@ class Run:
         cfg, config, record = self.config(), work_dir / 'comparison.py', work_dir / 'settings.json'
         settings = json.dumps(cfg.to_dict(), sort_keys=True)
         if record.exists() and record.read_text() != settings:
-            raise UserError(f'{work_dir} is of other settings or data: choose another --out-dir, or remove it and {result}')
+            raise UserError(
+                f'{work_dir} is of other settings or data: choose another --out-dir, or remove it and {result}'
+            )
         if result.exists():
             return json.loads(result.read_text())
         work_dir.mkdir(parents=True, exist_ok=True)
@@ -118,8 +152,14 @@ class Run:
         curve = self.curve(work_dir)
         if code or not curve or max(curve) != self.budget:
             raise UserError(f'{self.id} did not finish: {work_dir}/output.txt says why; start again to continue')
-        row = dict(experiment=self.name, variant=self.variant, budget=self.budget, seed=self.seed, metric=self.experiment.metric,
-                   curve=sorted(curve.items()))
+        row = dict(
+            experiment=self.name,
+            variant=self.variant,
+            budget=self.budget,
+            seed=self.seed,
+            metric=self.experiment.metric,
+            curve=sorted(curve.items()),
+        )
         AtomicBackend().put_text(json.dumps(row) + '\n', result)
         for checkpoint in work_dir.glob('*.pth'):
             checkpoint.unlink()
@@ -127,19 +167,29 @@ class Run:
 
     def curve(self, work_dir: Path) -> dict[int, float]:
         """The metric by epoch or iteration, of all parts of an interrupted run."""
-        lines = [json.loads(line) for file in sorted(work_dir.glob('*/vis_data/scalars.json'))
-                 for line in file.read_text().splitlines()]
+        lines = [
+            json.loads(line)
+            for file in sorted(work_dir.glob('*/vis_data/scalars.json'))
+            for line in file.read_text().splitlines()
+        ]
         return {line['step']: line[self.experiment.metric] for line in lines if self.experiment.metric in line}
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
     """Markdown: mean and standard deviation of the last value, and the values."""
-    lines = ['| experiment | variant | budget | metric | mean ± standard deviation | seeds |', '|---|---|---|---|---|---|']
+    lines = [
+        '| experiment | variant | budget | metric | mean ± standard deviation | seeds |',
+        '|---|---|---|---|---|---|',
+    ]
     for key in dict.fromkeys((row['experiment'], row['variant'], row['budget'], row['metric']) for row in rows):
-        last = [row['curve'][-1][1] for row in rows if (row['experiment'], row['variant'], row['budget'], row['metric']) == key]
+        last = [
+            row['curve'][-1][1]
+            for row in rows
+            if (row['experiment'], row['variant'], row['budget'], row['metric']) == key
+        ]
         spread = f' ± {statistics.stdev(last):.3g}' if len(last) > 1 else ''
         values = ', '.join(f'{x:.4g}' for x in last)
-        lines.append(f"| {' | '.join(map(str, key))} | {statistics.mean(last):.4g}{spread} | {values} |")
+        lines.append(f'| {" | ".join(map(str, key))} | {statistics.mean(last):.4g}{spread} | {values} |')
     return '\n'.join(lines) + '\n'
 
 
@@ -147,6 +197,7 @@ def draw(rows: Sequence[dict[str, Any]], file: Path) -> None:
     """A panel for each experiment: the mean over the seeds, and each seed as a thin line."""
     optional('matplotlib', 'figures')
     from matplotlib.figure import Figure
+
     names = list(dict.fromkeys(row['experiment'] for row in rows))
     figure = Figure(figsize=(4 * len(names), 3.2), layout='constrained')
     for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names):
@@ -155,8 +206,14 @@ def draw(rows: Sequence[dict[str, Any]], file: Path) -> None:
             curves = [row['curve'] for row in own if row['variant'] == variant]
             for curve in curves:
                 axes.plot(*zip(*curve), color=f'C{i}', alpha=0.3, linewidth=0.8)
-            axes.plot([x for x, _ in curves[0]], [statistics.mean(y) for y in zip(*([y for _, y in c] for c in curves))],
-                      color=f'C{i}', marker='o', markersize=3, label=variant)
+            axes.plot(
+                [x for x, _ in curves[0]],
+                [statistics.mean(y) for y in zip(*([y for _, y in c] for c in curves))],
+                color=f'C{i}',
+                marker='o',
+                markersize=3,
+                label=variant,
+            )
         axes.set(title=name, xlabel='iteration' if own[0]['metric'] == 'mIoU' else 'epoch', ylabel=own[0]['metric'])
         axes.legend()
     part = write_beside(str(file))
@@ -166,10 +223,17 @@ def draw(rows: Sequence[dict[str, Any]], file: Path) -> None:
 
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description='Compare the clustering necks and layers with what they replace')
-    parser.add_argument('--experiments', nargs='+', choices=[*EXPERIMENTS, 'streets'], help='default: all that have data')
+    parser.add_argument(
+        '--experiments', nargs='+', choices=[*EXPERIMENTS, 'streets'], help='default: all that have data'
+    )
     parser.add_argument('--seeds', type=int, default=3, help='seeds 0 to N − 1')
-    parser.add_argument('--budget', nargs='+', default=[], metavar='NAME=N',
-                        help='epochs or iterations; default: those of docs/necks.md')
+    parser.add_argument(
+        '--budget',
+        nargs='+',
+        default=[],
+        metavar='NAME=N',
+        help='epochs or iterations; default: those of docs/necks.md',
+    )
     parser.add_argument('--data-root', help="a segmentation data set in ADE20K's layout, for the experiment `streets`")
     parser.add_argument('--classes', type=int, default=11, help='its labels are 0 to N − 1, and N for void')
     parser.add_argument('--out-dir', type=Path, default=Path('work_dirs/necks'))
@@ -180,17 +244,23 @@ def main(argv: Sequence[str] | None = None) -> None:
         known['streets'] = streets(str(Path(args.data_root).resolve()), args.classes)
     names = args.experiments or list(known)
     if not set(names) <= set(known):
-        raise UserError('the experiment streets needs --data-root DIR, with images/ and annotations/ as ADE20K has them')
+        raise UserError(
+            'the experiment streets needs --data-root DIR, with images/ and annotations/ as ADE20K has them'
+        )
     if args.seeds < 1:
         raise UserError(f'--seeds {args.seeds}: give at least 1')
     budgets = {name: experiment.budget for name, experiment in known.items()}
     for text in args.budget:
         name, _, number = text.partition('=')
         if name not in known or not number.isdecimal() or int(number) < 1:
-            raise UserError(f"--budget {text}: give NAME=N with one of {', '.join(known)} and at least 1")
+            raise UserError(f'--budget {text}: give NAME=N with one of {", ".join(known)} and at least 1')
         budgets[name] = int(number)
-    runs = [Run(name, known[name], variant, budgets[name], seed)
-            for seed in range(args.seeds) for name in names for variant in known[name].variants]
+    runs = [
+        Run(name, known[name], variant, budgets[name], seed)
+        for seed in range(args.seeds)
+        for name in names
+        for variant in known[name].variants
+    ]
     rows = run_jobs(lambda run: run.finish(args.out_dir), runs, args.jobs)
     rows.sort(key=lambda row: names.index(row['experiment']))
     AtomicBackend().put_text(table(rows), args.out_dir / 'necks.md')

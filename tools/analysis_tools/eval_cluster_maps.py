@@ -1,14 +1,16 @@
 """Measure how well the clusters of a segmenter's backbone fit ground-truth masks, beside the square grid and SLIC.
 
-    python tools/analysis_tools/eval_cluster_maps.py CONFIG --out-dir DIR [--checkpoint FILE] [--untrained] [--maps NAME=DIR ...]
+    python tools/analysis_tools/eval_cluster_maps.py CONFIG --out-dir DIR [--checkpoint FILE] [--untrained] [--maps
+    NAME=DIR ...]
         [--tolerance PIXELS] [--ignore-index LABEL] [--cfg-options ...]
 
-On the images of the config's test_dataloader, of mmseg. Every level's clusters are measured against the masks, and so are
-the square grid (what convolutions and patch embeddings group) and SLIC with the same number of segments in the same image. With
-`--untrained` the model as initialised is measured too; without --checkpoint, only that. `--maps` adds label maps from files,
-DIR/<name of the image>.png or .npy, of the size of the masks. Writes DIR/cluster_maps.json, .md and .png (a plot of each measure
-over the number of segments).
+On the images of the config's test_dataloader, of mmseg. Every level's clusters are measured against the masks, and so
+are the square grid (what convolutions and patch embeddings group) and SLIC with the same number of segments in the same
+image. With `--untrained` the model as initialised is measured too; without --checkpoint, only that. `--maps` adds label
+maps from files, DIR/<name of the image>.png or .npy, of the size of the masks. Writes DIR/cluster_maps.json, .md and
+.png (a plot of each measure over the number of segments).
 """
+
 from __future__ import annotations
 
 import argparse
@@ -39,8 +41,12 @@ from fec_mm.evaluation.cluster_maps import (
 from fec_mm.optional import optional
 
 TITLES = {
-    'asa': 'achievable segmentation accuracy', 'boundary_recall': 'boundary recall', 'boundary_precision': 'boundary precision',
-    'undersegmentation': 'undersegmentation error', 'explained_variation': 'explained variation'}
+    'asa': 'achievable segmentation accuracy',
+    'boundary_recall': 'boundary recall',
+    'boundary_precision': 'boundary precision',
+    'undersegmentation': 'undersegmentation error',
+    'explained_variation': 'explained variation',
+}
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -50,8 +56,12 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--untrained', action='store_true', help='also measure the model as initialised')
     parser.add_argument('--maps', nargs='+', default=[], metavar='NAME=DIR', help='also measure label maps from files')
     parser.add_argument('--out-dir', type=Path, required=True, help='folder for the results')
-    parser.add_argument('--tolerance', type=int, help="of borders, in pixels; default: 0.0025 of the mask's diagonal, at least 1")
-    parser.add_argument('--ignore-index', type=int, default=255, help='label of the pixels that do not count; default: 255')
+    parser.add_argument(
+        '--tolerance', type=int, help="of borders, in pixels; default: 0.0025 of the mask's diagonal, at least 1"
+    )
+    parser.add_argument(
+        '--ignore-index', type=int, default=255, help='label of the pixels that do not count; default: 255'
+    )
     parser.add_argument('--cfg-options', nargs='+', action=CfgOptions, metavar='KEY=VALUE', help='override settings')
     # What load_config wants to know of tools that run a runner.
     parser.set_defaults(work_dir=None, launcher='none', local_rank=0)
@@ -67,7 +77,9 @@ def read_maps(wanted: Sequence[str]) -> dict[str, dict[str, Path]]:
     found = {}
     for item in wanted:
         name, _, folder = item.partition('=')
-        files = {path.stem: path for path in Path(folder).glob('*') if path.suffix in ('.png', '.npy')} if folder else {}
+        files = (
+            {path.stem: path for path in Path(folder).glob('*') if path.suffix in ('.png', '.npy')} if folder else {}
+        )
         if not name or not files:
             raise UserError(f'--maps {item}: give NAME=DIR, a folder with a .png or .npy label map per image')
         found[name] = files
@@ -81,6 +93,7 @@ def read_map(files: dict[str, Path], image: str, name: str, shape: tuple[int, ..
         UserError: there is none, or it is none, or of another size.
     """
     from PIL import Image
+
     if image not in files:
         raise UserError(f'--maps {name}: no label map of {image}')
     path = files[image]
@@ -94,8 +107,13 @@ def read_map(files: dict[str, Path], image: str, name: str, shape: tuple[int, ..
 
 
 @torch.no_grad()
-def measure_model(cfg: Config, checkpoint: str | None, metric: ClusterMapMetric, name: str,
-                  extra: Callable[[Any, dict[str, Any]], None] | None = None) -> list[dict[str, Any]]:
+def measure_model(
+    cfg: Config,
+    checkpoint: str | None,
+    metric: ClusterMapMetric,
+    name: str,
+    extra: Callable[[Any, dict[str, Any]], None] | None = None,
+) -> list[dict[str, Any]]:
     """The mean rows of a model and its baselines, in the order of levels.
 
     Args:
@@ -103,6 +121,7 @@ def measure_model(cfg: Config, checkpoint: str | None, metric: ClusterMapMetric,
     """
     from mmengine.registry import DefaultScope
     from mmengine.runner import Runner
+
     model = seeded_model(cfg, checkpoint)
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
         loader = Runner.build_dataloader(cfg.test_dataloader)
@@ -120,11 +139,14 @@ def measure_model(cfg: Config, checkpoint: str | None, metric: ClusterMapMetric,
 def markdown(rows: Sequence[dict[str, Any]], notes: Sequence[str]) -> str:
     """The table."""
     names = ('segments', 'pieces', *MEASURES)
-    lines = [f"| | level | {' | '.join([*names[:2], *(TITLES[name] for name in MEASURES)])} |", '|' + '---|' * (2 + len(names))]
+    lines = [
+        f'| | level | {" | ".join([*names[:2], *(TITLES[name] for name in MEASURES)])} |',
+        '|' + '---|' * (2 + len(names)),
+    ]
     for row in rows:
-        what = row['model'] if row['method'] == 'clusters' else f"{row['method']}, as {row['model']}"
+        what = row['model'] if row['method'] == 'clusters' else f'{row["method"]}, as {row["model"]}'
         values = [f'{row[name]:.0f}' for name in names[:2]] + [f'{row[name]:.3f}' for name in MEASURES]
-        lines.append(f"| {what if row['model'] else row['method']} | {row['level'] or ''} | {' | '.join(values)} |")
+        lines.append(f'| {what if row["model"] else row["method"]} | {row["level"] or ""} | {" | ".join(values)} |')
     return '\n'.join([*notes, '', *lines, ''])
 
 
@@ -143,7 +165,7 @@ def plot(rows: Sequence[dict[str, Any]], file: Path) -> None:
         ax.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
         ax.xaxis.set_major_formatter(ticker.StrMethodFormatter('{x:.0f}'))
         ax.xaxis.set_minor_formatter(ticker.NullFormatter())
-        ax.grid(alpha=.3)
+        ax.grid(alpha=0.3)
     figure.axes[0].legend(fontsize=8)
     figure.savefig(file, dpi=150)
 
@@ -154,7 +176,8 @@ def write(args: argparse.Namespace, rows: list[dict[str, Any]], notes: list[str]
     writers: dict[str, Callable[[Path], object]] = {
         '.json': lambda file: file.write_text(json.dumps(dict(notes=notes, rows=clean), indent=1)),
         '.md': lambda file: file.write_text(markdown(rows, notes), encoding='utf-8'),
-        '.png': lambda file: plot(rows, file)}
+        '.png': lambda file: plot(rows, file),
+    }
     for suffix, write_to in writers.items():
         target = args.out_dir / f'cluster_maps{suffix}'
         try:
@@ -180,8 +203,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         image, regions = picture_and_regions(inputs, sample)
         stem = Path(sample['img_path']).stem
         labels = {name: read_map(files, stem, name, regions.shape) for name, files in maps.items()}
-        from_files.append([dict(values, method=name, level=0)
-                           for name, values in metric.measured(labels, image, regions).items()])
+        from_files.append(
+            [dict(values, method=name, level=0) for name, values in metric.measured(labels, image, regions).items()]
+        )
 
     rows = []
     if args.checkpoint:
@@ -189,10 +213,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.untrained or not args.checkpoint:
         rows += measure_model(cfg, None, metric, 'untrained', None if args.checkpoint else measure_files)
     if not rows:
-        raise UserError(f'{args.config}: no image of test_dataloader has a mask with a pixel that counts: check --ignore-index')
+        raise UserError(
+            f'{args.config}: no image of test_dataloader has a mask with a pixel that counts: check --ignore-index'
+        )
     rows += [dict(row, model='') for row in mean_rows(from_files)]
     tolerance = "0.0025 of the mask's diagonal, at least 1" if args.tolerance is None else args.tolerance
-    notes = [f"{Path(args.config).name}, {rows[0]['images']} images, tolerance of borders: {tolerance} pixels."]
+    notes = [f'{Path(args.config).name}, {rows[0]["images"]} images, tolerance of borders: {tolerance} pixels.']
     write(args, rows, notes)
     print(markdown(rows, notes))
 

@@ -2,9 +2,10 @@
 
     python tools/analysis_tools/get_flops.py CONFIG [--size SIDE | HxW] [--cfg-options KEY=VALUE ...]
 
-One image. The backbone is counted as the published code computes it and as ours does; neck and heads run on random maps, a
-detector's on the proposals of its initial weights. fec_mm/evaluation/flops.py defines both counts.
+One image. The backbone is counted as the published code computes it and as ours does; neck and heads run on random
+maps, a detector's on the proposals of its initial weights. fec_mm/evaluation/flops.py defines both counts.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -21,8 +22,12 @@ from fec_mm.evaluation.flops import Count, count_backbone
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Count parameters and multiply-adds')
     parser.add_argument('config', help='config file; its default_scope names the toolbox')
-    parser.add_argument('--size', type=image_size, metavar='SIDE|HxW',
-                        help='default: ' + ', '.join(f'{h}x{w} for {scope}' for scope, (h, w) in SIZES.items()))
+    parser.add_argument(
+        '--size',
+        type=image_size,
+        metavar='SIDE|HxW',
+        help='default: ' + ', '.join(f'{h}x{w} for {scope}' for scope, (h, w) in SIZES.items()),
+    )
     parser.add_argument('--cfg-options', nargs='+', action=CfgOptions, metavar='KEY=VALUE', help='override settings')
     # What load_config wants to know of tools that run a runner.
     parser.set_defaults(work_dir=None, launcher='none', local_rank=0)
@@ -33,15 +38,17 @@ def table(backbones: dict[str, Count], heads: Count) -> str:
     """Markdown, in 10⁹ multiply-adds."""
     rows = ['| 10⁹ multiply-adds | backbone | neck and heads | whole |', '|---|---|---|---|']
     for name, backbone in backbones.items():
-        for kind, (b, h) in {"fvcore's convention": (backbone.in_convention, heads.in_convention),
-                             'every operator': (backbone.every, heads.every)}.items():
+        for kind, (b, h) in {
+            "fvcore's convention": (backbone.in_convention, heads.in_convention),
+            'every operator': (backbone.every, heads.every),
+        }.items():
             rows.append(f'| {name}, {kind} | {b / 1e9:.3f} | {h / 1e9:.3f} | {(b + h) / 1e9:.3f} |')
     return '\n'.join(rows)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
-    cfg = load_config(args, needed=('model', ))
+    cfg = load_config(args, needed=('model',))
     shape = image_shape(cfg, args.size)
     model = build_model(cfg).eval()
     implementations = {'ours': 'fast'}
@@ -55,11 +62,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     heads = count_heads(model, cfg.default_scope, shape, counted['ours'][1])
 
     parameters = sum(p.numel() for p in model.parameters())
-    print(f"{args.config}, one image of {shape[1]}×{shape[2]}\n")
+    print(f'{args.config}, one image of {shape[1]}×{shape[2]}\n')
     print(f'parameters: {parameters:,} = {parameters / 1e6:.3f} × 10⁶ = {parameters / 1024**2:.3f} × 1024²\n')
     print(table(backbones, heads))
     names = sorted({name for count in (*backbones.values(), heads) for name in +count.moving})
-    print(f"\nNothing to count, numbers are only moved or made: {', '.join(names)}")
+    print(f'\nNothing to count, numbers are only moved or made: {", ".join(names)}')
     for part, count in {**backbones, 'neck and heads': heads}.items():
         if count.missed:
             calls = ', '.join(f'{name} ({number} calls)' for name, number in sorted(count.missed.items()))

@@ -2,11 +2,12 @@
 
     python tools/analysis_tools/gpu_report.py [--minutes 8] [--device cuda] [--out FILE.md]
 
-Needs torch 2.11 or newer, mmengine, and mmcv or mmcv-lite. Peers need mmpretrain, necks mmdet or mmseg with the compiled mmcv;
-without them these parts are left out, and the report says so. The parts run in a process of their own: one that fails or hangs is
-reported with its error, and the rest goes on. Where the minutes do not suffice, the least important parts are left out.
-`--device cpu` rehearses the command with tiny sizes, whose figures mean nothing.
+Needs torch 2.11 or newer, mmengine, and mmcv or mmcv-lite. Peers need mmpretrain, necks mmdet or mmseg with the
+compiled mmcv; without them these parts are left out, and the report says so. The parts run in a process of their own:
+one that fails or hangs is reported with its error, and the rest goes on. Where the minutes do not suffice, the least
+important parts are left out. `--device cpu` rehearses the command with tiny sizes, whose figures mean nothing.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -30,7 +31,7 @@ from fec_mm.errors import UserError
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Whether FEC works on this GPU, and how fast')
     parser.add_argument('--device', default='cuda', help='cuda[:i], or cpu to rehearse')
-    parser.add_argument('--minutes', type=quantity, default=8., help='for the whole report')
+    parser.add_argument('--minutes', type=quantity, default=8.0, help='for the whole report')
     parser.add_argument('--out', type=Path, default=Path('work_dirs/gpu_report.md'), help='beside it the same as .json')
     return parser.parse_args(argv)
 
@@ -50,8 +51,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     about, parts = machine(args.device), plan(args.device)
     outcomes: list[Outcome] = []
     try:
-        for outcome in track(run_parts(parts, args.minutes, DETERMINISTIC), total=len(parts), description='measuring',
-                             console=Console(stderr=True), transient=True):
+        for outcome in track(
+            run_parts(parts, args.minutes, DETERMINISTIC),
+            total=len(parts),
+            description='measuring',
+            console=Console(stderr=True),
+            transient=True,
+        ):
             outcomes.append(outcome)
             if outcome.error is not None:
                 print(f'failed: {outcome.part.name}: {outcome.error}', flush=True)
@@ -62,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f'{report}\n{args.out} and {args.out.with_suffix(".json")} have this report')
     failed = [outcome.part.name for outcome in outcomes if outcome.error is not None]
     if failed:
-        raise UserError(f"{len(failed)} of {len(parts)} parts failed ({', '.join(failed[:5])}): see {args.out}")
+        raise UserError(f'{len(failed)} of {len(parts)} parts failed ({", ".join(failed[:5])}): see {args.out}')
 
 
 if __name__ == '__main__':

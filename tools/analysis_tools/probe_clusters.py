@@ -5,6 +5,7 @@
 
 See docs/probing.md.
 """
+
 from fec_mm.apis import run_cli
 from fec_mm.apis.probe import main
 

@@ -2,10 +2,11 @@
 
     python tools/dataset_converters/breeds.py TASK --hierarchy DIR [--shuffle SEED] --out FILE.json
 
-DIR has the three files of github.com/MadryLab/BREEDS-Benchmarks, folder imagenet_class_hierarchy/modified. The file lists the
-superclasses in their order, `{"wnid": ..., "name": ..., "subclasses": [class indices of ImageNet-1K]}` each. With --shuffle the
-same subclasses are dealt out to the superclasses at random; those have no wnid.
+DIR has the three files of github.com/MadryLab/BREEDS-Benchmarks, folder imagenet_class_hierarchy/modified. The file
+lists the superclasses in their order, `{"wnid": ..., "name": ..., "subclasses": [class indices of ImageNet-1K]}` each.
+With --shuffle the same subclasses are dealt out to the superclasses at random; those have no wnid.
 """
+
 from __future__ import annotations
 
 import argparse

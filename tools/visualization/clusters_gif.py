@@ -2,9 +2,10 @@
 
     python tools/visualization/clusters_gif.py WORK_DIR [--out-dir DIR] [--seconds S]
 
-Reads what mmengine's LocalVisBackend wrote below WORK_DIR (`**/vis_image/clusters_<image>_<step>.png`) and writes one GIF per
-image, `DIR/clusters_<image>.gif`, with the step above each frame.
+Reads what mmengine's LocalVisBackend wrote below WORK_DIR (`**/vis_image/clusters_<image>_<step>.png`) and writes one
+GIF per image, `DIR/clusters_<image>.gif`, with the step above each frame.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -27,7 +28,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Make films of the clusters that formed during a training')
     parser.add_argument('work_dir', type=Path, help='folder of the training')
     parser.add_argument('--out-dir', type=Path, help='folder for the films; default: work_dir')
-    parser.add_argument('--seconds', type=float, default=0.5, help='of each frame; the last one stays four times as long')
+    parser.add_argument(
+        '--seconds', type=float, default=0.5, help='of each frame; the last one stays four times as long'
+    )
     return parser.parse_args(argv)
 
 
@@ -43,7 +46,9 @@ def find_frames(work_dir: Path) -> dict[str, list[tuple[int, Path]]]:
         if match:
             found.setdefault(match[1], {})[int(match[2])] = path
     if not found:
-        raise UserError(f'{work_dir} has no vis_image/clusters_*.png: train with fec_mm.ClusterVisualizationHook in custom_hooks')
+        raise UserError(
+            f'{work_dir} has no vis_image/clusters_*.png: train with fec_mm.ClusterVisualizationHook in custom_hooks'
+        )
     return {name: sorted(steps.items()) for name, steps in sorted(found.items())}
 
 
@@ -70,7 +75,9 @@ def main(argv: Sequence[str] | None = None) -> None:
             first.save(beside, save_all=True, append_images=others, duration=milliseconds, loop=0)
             os.replace(beside, target)
         except OSError as error:
-            raise UserError(f'{target}: {error}; look at the pictures of {name}, or choose another --out-dir') from error
+            raise UserError(
+                f'{target}: {error}; look at the pictures of {name}, or choose another --out-dir'
+            ) from error
         finally:
             beside.unlink(missing_ok=True)
     print(f'{len(films)} films in {args.out_dir or args.work_dir}')

@@ -3,11 +3,13 @@
     python tools/visualization/visualize_clusters.py CONFIG IMAGES... --out-dir DIR [--checkpoint FILE] [--groups K]
         [--heads STAGE.BLOCK:HEAD ...] [--html]
 
-For configs of mmpretrain, mmdet and mmseg with a clustering backbone. One picture per image, `DIR/<name of the image>.png`: the
-input as the network gets it, and for each pooling layer of fec_mm.FEC the regions of the image that it made one position of; with
-`--heads` also what those heads of encoding layers assign (numbers count from 0: `3.1:0` is the first head of the second block of
-the last stage). `--html` also writes `DIR/clusters.html`, a page in which one explores all of them with a pointer.
+For configs of mmpretrain, mmdet and mmseg with a clustering backbone. One picture per image, `DIR/<name of the
+image>.png`: the input as the network gets it, and for each pooling layer of fec_mm.FEC the regions of the image that it
+made one position of; with `--heads` also what those heads of encoding layers assign (numbers count from 0: `3.1:0` is
+the first head of the second block of the last stage). `--html` also writes `DIR/clusters.html`, a page in which one
+explores all of them with a pointer.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -39,8 +41,12 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('images', nargs='+', type=Path, help='image files')
     parser.add_argument('--checkpoint', help='checkpoint file; without, the weights are as initialised')
     parser.add_argument('--out-dir', type=Path, required=True, help='folder for the pictures')
-    parser.add_argument('--groups', type=int, help='also merge the clusters of the last level to so many groups (k-means)')
-    parser.add_argument('--heads', nargs='+', default=[], metavar='STAGE.BLOCK:HEAD', help='also show heads of encoding layers')
+    parser.add_argument(
+        '--groups', type=int, help='also merge the clusters of the last level to so many groups (k-means)'
+    )
+    parser.add_argument(
+        '--heads', nargs='+', default=[], metavar='STAGE.BLOCK:HEAD', help='also show heads of encoding layers'
+    )
     parser.add_argument('--html', action='store_true', help=f'also write {PAGE}, to explore all images in a browser')
     parser.add_argument('--cfg-options', nargs='+', action=CfgOptions, metavar='KEY=VALUE', help='override settings')
     # What load_config wants to know of tools that run a runner.
@@ -58,7 +64,9 @@ def plan(images: Sequence[Path], out_dir: Path) -> dict[Path, Path]:
     for image in images:
         picture = out_dir / f'{image.stem}.png'
         if picture in pictures:
-            raise UserError(f'{pictures[picture]} and {image} would both be drawn in {picture}: draw them in separate folders')
+            raise UserError(
+                f'{pictures[picture]} and {image} would both be drawn in {picture}: draw them in separate folders'
+            )
         pictures[picture] = image
     return pictures
 
@@ -73,7 +81,9 @@ def head_of(look: Look, wanted: str) -> tuple[str, int]:
     heads = {name: ids.shape[1] for name, ids in look.record.encodes.items()}
     name = f'stages.{match[1]}.mixer' if match else ''
     if match is None or int(match[2]) >= heads.get(name, 0):
-        known = ', '.join(f'{layer[7:-6]}:0 to {count - 1}' for layer, count in heads.items() if layer.startswith('stages.'))
+        known = ', '.join(
+            f'{layer[7:-6]}:0 to {count - 1}' for layer, count in heads.items() if layer.startswith('stages.')
+        )
         raise UserError(f'--heads {wanted}: the model has {known} (stage.block:head)')
     return name, int(match[2])
 
@@ -81,8 +91,8 @@ def head_of(look: Look, wanted: str) -> tuple[str, int]:
 def label_maps(look: Look, groups: int | None, heads: Sequence[str]) -> dict[str, np.ndarray]:
     """What is drawn of an image, by title, H×W each.
 
-    Without clustering-based pooling there are no levels and no groups, and if no heads are chosen, the first one of each
-    stage's last block is shown.
+    Without clustering-based pooling there are no levels and no groups, and if no heads are chosen, the first one of
+    each stage's last block is shown.
     """
     maps: dict[str, Tensor] = {f'level {i}, clusters': labels for i, labels in enumerate(look.levels(), 1)}
     if maps and groups is not None:
@@ -146,7 +156,9 @@ def main(argv: Sequence[str] | None = None) -> None:
             unreadable.append(image)
             continue
         if not drawn and not look.record.pools:
-            print('the backbone has no clustering-based pooling, and so no hierarchy of clusters to show: heads are drawn')
+            print(
+                'the backbone has no clustering-based pooling, and so no hierarchy of clusters to show: heads are drawn'
+            )
         draw(look, label_maps(look, args.groups, args.heads), picture)
         drawn += 1
         if args.html:
@@ -156,7 +168,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f'page: {shown(args.out_dir / PAGE)}')
     print(f'{drawn} pictures in {shown(args.out_dir)}')
     if unreadable:
-        raise UserError(f'{len(unreadable)} of {len(pictures)} images could not be read: {", ".join(map(shown, unreadable))}')
+        raise UserError(
+            f'{len(unreadable)} of {len(pictures)} images could not be read: {", ".join(map(shown, unreadable))}'
+        )
 
 
 if __name__ == '__main__':

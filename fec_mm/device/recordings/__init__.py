@@ -1,8 +1,10 @@
 """What the released models compute, as recorded, and the weights they had.
 
-Each JSON file is one model: `input`, the shape of its images; `state`, its keys and shapes; `outputs`, with the values at some
-places; `grad_l2`, the norm of each parameter's gradient of the sum of the outputs' mean squares, None where there is none.
+Each JSON file is one model: `input`, the shape of its images; `state`, its keys and shapes; `outputs`, with the values
+at some places; `grad_l2`, the norm of each parameter's gradient of the sum of the outputs' mean squares, None where
+there is none.
 """
+
 from __future__ import annotations
 
 import json
@@ -33,7 +35,7 @@ def recording(name: str) -> dict[str, Any]:
 
 def recorded_weight(key: str, shape: list[int]) -> Tensor:
     """The weight that a released key had when the outputs were recorded: it follows from the key's name."""
-    a = np.random.RandomState(zlib.crc32(key.encode()) & 0xffffffff).standard_normal(shape)
+    a = np.random.RandomState(zlib.crc32(key.encode()) & 0xFFFFFFFF).standard_normal(shape)
     return torch.from_numpy(_scaled(key, a).astype('float32'))
 
 
@@ -54,7 +56,9 @@ def recorded_model(name: str) -> nn.Module:
 def released_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
     """The parameters of a recorded model by their released names."""
     backbone: Any = model.backbone if isinstance(model, Classifier) else model
-    found = {f'head.{key}': p for key, p in model.head['fc'].named_parameters()} if isinstance(model, Classifier) else {}
+    found = (
+        {f'head.{key}': p for key, p in model.head['fc'].named_parameters()} if isinstance(model, Classifier) else {}
+    )
     return {**found, **{key: backbone.get_parameter(name) for key, name in released_keys(backbone).items()}}
 
 
@@ -66,16 +70,17 @@ def recorded_images(name: str) -> Tensor:
 def deviation(output: Tensor, expected: dict[str, Any]) -> float:
     """The largest |o − r| / (rms + |r|) between an output and what was recorded of it, its mean and norm included."""
     if list(output.shape) != expected['shape']:
-        raise AssertionError(f"the output has shape {list(output.shape)}, the recorded one {expected['shape']}")
+        raise AssertionError(f'the output has shape {list(output.shape)}, the recorded one {expected["shape"]}')
     output = output.detach().double().cpu()
-    rms = expected['l2'] / output.numel()**.5
+    rms = expected['l2'] / output.numel() ** 0.5
     got = [*output.flatten()[expected['at']].tolist(), output.mean().item(), output.norm().item()]
     recorded = [*expected['values'], expected['mean'], expected['l2']]
     return max(abs(g - r) / (rms + abs(r)) for g, r in zip(got, recorded))
 
 
 def telling_weights(model: nn.Module, seed: int = 0) -> None:
-    """Weights of the same kind for any model: at its initial layer scale the output hardly depends on the clustering."""
+    """Weights of the same kind for any model: at its initial layer scale the output hardly depends on the
+    clustering."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, p in model.named_parameters():
@@ -85,7 +90,7 @@ def telling_weights(model: nn.Module, seed: int = 0) -> None:
 def _scaled(name: str, a: Any) -> Any:
     """Standard normal values as a weight with which every part of a network matters."""
     if a.ndim >= 2:
-        return a / np.prod(a.shape[1:])**.5
+        return a / np.prod(a.shape[1:]) ** 0.5
     if 'layer_scale' in name:
         return 0.5 + 0.1 * a
     if name.endswith('alpha') or ('norm' in name and name.endswith('weight')):

@@ -1,4 +1,5 @@
 """Backbones that see an image as clusters."""
+
 from .context_cluster import ContextCluster
 from .fec import FEC
 

@@ -1,4 +1,5 @@
 """Context Cluster: Image as Set of Points (ICLR 2023)."""
+
 from __future__ import annotations
 
 from torch import nn
@@ -26,13 +27,35 @@ class ContextCluster(ClusterBackbone):
 
     weighting = 'similarity'
     arch_settings = {
-        name: dict(depths=depths, embed_dims=dims, num_heads=heads, head_dims=head_dims, centers_per_side=centers,
-                   regions_per_side=regions)
+        name: dict(
+            depths=depths,
+            embed_dims=dims,
+            num_heads=heads,
+            head_dims=head_dims,
+            centers_per_side=centers,
+            regions_per_side=regions,
+        )
         for name, depths, dims, heads, head_dims, centers, regions in [
             ('tiny', (3, 4, 5, 2), (32, 64, 196, 320), (4, 4, 8, 8), (24, 24, 24, 24), (2, 2, 2, 2), (8, 4, 2, 1)),
-            ('tiny_plain', (3, 4, 5, 2), (32, 64, 196, 320), (4, 4, 8, 8), (24, 24, 24, 24), (4, 4, 2, 2), (1, 1, 1, 1)),
+            (
+                'tiny_plain',
+                (3, 4, 5, 2),
+                (32, 64, 196, 320),
+                (4, 4, 8, 8),
+                (24, 24, 24, 24),
+                (4, 4, 2, 2),
+                (1, 1, 1, 1),
+            ),
             ('small', (2, 2, 6, 2), (64, 128, 320, 512), (4, 4, 8, 8), (32, 32, 32, 32), (2, 2, 2, 2), (8, 4, 2, 1)),
-            ('medium', (4, 4, 12, 4), (64, 128, 320, 512), (6, 6, 12, 12), (32, 32, 32, 32), (2, 2, 2, 2), (8, 4, 2, 1)),
+            (
+                'medium',
+                (4, 4, 12, 4),
+                (64, 128, 320, 512),
+                (6, 6, 12, 12),
+                (32, 32, 32, 32),
+                (2, 2, 2, 2),
+                (8, 4, 2, 1),
+            ),
         ]
     }
 

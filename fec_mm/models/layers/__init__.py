@@ -1,4 +1,5 @@
 """The parts of the models. Maps are B×H×W×C where nothing else is said."""
+
 from .block import ClusterBlock
 from .cluster_dispatch import ClusterDispatch
 from .cluster_encode import ClusterEncode
@@ -8,6 +9,14 @@ from .norm import GroupNorm
 from .tap import AssignmentTap
 
 __all__ = [
-    'AssignmentTap', 'ClusterBlock', 'ClusterDispatch', 'ClusterEncode', 'ClusterMean', 'ClusterPool', 'GroupNorm', 'PointStem',
-    'Representatives', 'StridedConv',
+    'AssignmentTap',
+    'ClusterBlock',
+    'ClusterDispatch',
+    'ClusterEncode',
+    'ClusterMean',
+    'ClusterPool',
+    'GroupNorm',
+    'PointStem',
+    'Representatives',
+    'StridedConv',
 ]

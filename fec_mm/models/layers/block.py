@@ -1,4 +1,5 @@
 """One block of a clustering stage."""
+
 from __future__ import annotations
 
 import torch
@@ -76,8 +77,8 @@ class ClusterBlock(nn.Module):
         self.mixer = mixer
         self.norm2 = GroupNorm(dim)
         self.mlp = MLP(dim, int(dim * mlp_ratio))
-        self.layer_scale1 = nn.Parameter(torch.full((dim, ), layer_scale))
-        self.layer_scale2 = nn.Parameter(torch.full((dim, ), layer_scale))
+        self.layer_scale1 = nn.Parameter(torch.full((dim,), layer_scale))
+        self.layer_scale2 = nn.Parameter(torch.full((dim,), layer_scale))
         self.drop_path = DropPath(drop_path) if drop_path else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:

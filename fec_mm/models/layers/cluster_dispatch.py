@@ -1,4 +1,5 @@
 """The way back from representatives to positions, as a layer between two maps."""
+
 from __future__ import annotations
 
 import torch
@@ -12,9 +13,10 @@ from .tap import AssignmentTap
 class ClusterDispatch(nn.Module):
     """Each position of a finer map receives a representative's feature, a coarser map's, scaled by their similarity.
 
-    Each representative is compared by the mean feature of the finer positions in its cell, as the paper's centers are (Sec. 3.2),
-    so that the choice means something before anything is learnt.
-    Channels first, as necks are, any two sizes: features to compare B×C×H×W, the map to add to B×C'×H×W, representatives
+    Each representative is compared by the mean feature of the finer positions in its cell, as the paper's centers are
+    (Sec. 3.2), so that the choice means something before anything is learnt.
+    Channels first, as necks are, any two sizes: features to compare B×C×H×W, the map to add to B×C'×H×W,
+        representatives
     B×C'×h×w → B×C'×H×W.
 
     Args:

@@ -1,4 +1,5 @@
 """Clustering-based feature encoding as a layer."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -23,7 +24,9 @@ class ClusterEncode(nn.Module):
         weighting: 'count' (FEC) or 'similarity' (Context Cluster), see `fec_mm.ops.encode`.
     """
 
-    def __init__(self, dim: int, heads: int, head_dim: int, centers: int, regions: int = 1, weighting: str = 'count') -> None:
+    def __init__(
+        self, dim: int, heads: int, head_dim: int, centers: int, regions: int = 1, weighting: str = 'count'
+    ) -> None:
         super().__init__()
         self.settings: dict[str, Any] = dict(heads=heads, centers=centers, regions=regions, weighting=weighting)
         self.f = nn.Linear(dim, heads * head_dim)
@@ -41,8 +44,18 @@ class ClusterEncode(nn.Module):
         bias: Tensor = self.proj.bias
         if scale is not None:
             weight, bias = weight * scale[:, None], bias * scale
-        y, ids = run(x, self.f.weight, self.f.bias, self.v.weight, self.v.bias, weight, bias, self.alpha, self.beta,
-                     **self.settings)
+        y, ids = run(
+            x,
+            self.f.weight,
+            self.f.bias,
+            self.v.weight,
+            self.v.bias,
+            weight,
+            bias,
+            self.alpha,
+            self.beta,
+            **self.settings,
+        )
         self.tap(ids)
         return y
 

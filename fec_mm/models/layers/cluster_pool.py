@@ -1,4 +1,5 @@
 """Clustering-based feature pooling as layers."""
+
 from __future__ import annotations
 
 import torch
@@ -14,9 +15,9 @@ from .tap import AssignmentTap
 class Representatives(nn.Module):
     """The normalised representatives of a clustering-based pooling: B×H×W×C → B×ceil(H/2)×ceil(W/2)×C', any H and W.
 
-    As published the similarity does not enter the pooled value, so that no gradient ever reaches its projection `f`: it stays
-    what it was initialised to, and is frozen here. With `learn_similarity`, an extension of ours, it weights the positions of a
-    cluster by sigmoid(β + α·cos), as Context Cluster does, and learns.
+    As published the similarity does not enter the pooled value, so that no gradient ever reaches its projection `f`: it
+    stays what it was initialised to, and is frozen here. With `learn_similarity`, an extension of ours, it weights the
+    positions of a cluster by sigmoid(β + α·cos), as Context Cluster does, and learns.
 
     Args:
         in_dim, dim: Channels before and after.
@@ -37,7 +38,9 @@ class Representatives(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         run = pool if self.implementation == 'fast' else reference.pool
-        y, ids = run(x, self.f.weight, self.f.bias, self.v.weight, self.v.bias, self.alpha, self.beta, regions=self.regions)
+        y, ids = run(
+            x, self.f.weight, self.f.bias, self.v.weight, self.v.bias, self.alpha, self.beta, regions=self.regions
+        )
         self.tap(ids)
         return self.norm(y)
 
@@ -46,7 +49,8 @@ class Representatives(nn.Module):
 
 
 class ClusterPool(Representatives):
-    """Clustering-based feature pooling: a strided convolution plus the representatives; arguments as of `Representatives`."""
+    """Clustering-based feature pooling: a strided convolution plus the representatives; arguments as of
+    `Representatives`."""
 
     def __init__(self, in_dim: int, dim: int, regions: int = 1, learn_similarity: bool = False) -> None:
         super().__init__(in_dim, dim, regions, learn_similarity)

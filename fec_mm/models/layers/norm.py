@@ -1,4 +1,5 @@
 """Normalisation of B×H×W×C maps."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -15,19 +16,22 @@ from fec_mm.ops.regions import is_exporting
 class GroupNorm(nn.GroupNorm):
     """Group norm with one group: each image over all its positions and channels, B×H×W×C in and out.
 
-    Seen as B×C×H×W the map is in the channels-last memory format, for which PyTorch has kernels on CPUs: nothing is copied.
+    Seen as B×C×H×W the map is in the channels-last memory format, for which PyTorch has kernels on CPUs: nothing is
+    copied.
     """
 
     def __init__(self, dim: int) -> None:
         super().__init__(1, dim)
 
     def forward(self, x: Tensor) -> Tensor:
-        # Inductor lays the output of group norm out channels first, and cannot order its strides where sizes are symbolic.
+        # Inductor lays the output of group norm out channels first, and cannot order its strides where sizes are
+        # symbolic.
         compiling = torch.compiler.is_compiling() and not is_exporting()
         if x.device.type == 'cuda' and not compiling and not is_exporting():
             return ByMoments.apply(full(x), self.weight, self.bias, self.eps)
-        # The first trainable layer behind frozen ones: there PyTorch's channels-last backward on the CPU, without a gradient
-        # of the input to write, crashes the process (aten/src/ATen/native/cpu/group_norm_kernel.cpp, torch 2.13).
+        # The first trainable layer behind frozen ones: there PyTorch's channels-last backward on the CPU, without a
+        # gradient of the input to write, crashes the process (aten/src/ATen/native/cpu/group_norm_kernel.cpp, torch
+        # 2.13).
         crashes = torch.is_grad_enabled() and self.weight.requires_grad and not x.requires_grad
         if crashes or compiling:
             y = F.layer_norm(x, x.shape[1:], eps=self.eps)
@@ -36,7 +40,8 @@ class GroupNorm(nn.GroupNorm):
 
 
 class ByMoments(torch.autograd.Function):
-    """The same for GPUs, where PyTorch's forward pass takes one block of threads for each image, however large, and copies
+    """The same for GPUs, where PyTorch's forward pass takes one block of threads for each image, however large, and
+    copies
     channels-last maps to another layout and back. Takes a map, weight, bias and eps."""
 
     @staticmethod
@@ -54,6 +59,7 @@ class ByMoments(torch.autograd.Function):
         x, mean, rstd, weight = ctx.saved_tensors
         B, H, W, C = x.shape
         first = (t.permute(0, 3, 1, 2).contiguous() for t in (gradient, x))
-        of_x, of_weight, of_bias = torch.ops.aten.native_group_norm_backward(*first, mean, rstd, weight, B, C, H * W, 1,
-                                                                             ctx.needs_input_grad[:3])
+        of_x, of_weight, of_bias = torch.ops.aten.native_group_norm_backward(
+            *first, mean, rstd, weight, B, C, H * W, 1, ctx.needs_input_grad[:3]
+        )
         return None if of_x is None else of_x.permute(0, 2, 3, 1), of_weight, of_bias, None

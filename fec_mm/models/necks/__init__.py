@@ -1,4 +1,5 @@
 """Necks that work with representatives, for any backbone."""
+
 from .cluster_fpn import ClusterFPN
 from .cluster_gap import ClusterGAP
 

@@ -1,4 +1,5 @@
 """A feature pyramid whose coarser levels are representatives of the finer ones."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -21,16 +22,16 @@ TOOLBOXES = ('mmdet', 'mmseg')
 class ClusterFPN(BaseModule):
     """FPN with the paper's dispatch in place of the nearest-neighbour copy; see docs/necks.md.
 
-    Top-down, the positions of the coarser level are representatives: each finer position is compared with the means of their
-    cells, and takes the feature of the most similar one, scaled by sigmoid(β + α·cos). Extra coarser levels come from
-    clustering-based pooling, whose representatives are added to the convolutions that FPN may have for them; where FPN takes
-    every other position, they are clusters' means.
+    Top-down, the positions of the coarser level are representatives: each finer position is compared with the means of
+    their cells, and takes the feature of the most similar one, scaled by sigmoid(β + α·cos). Extra coarser levels come
+    from clustering-based pooling, whose representatives are added to the convolutions that FPN may have for them; where
+    FPN takes every other position, they are clusters' means.
 
     Args:
-        *args, **kwargs: Those of the toolbox's own FPN, mmdet's or mmseg's by the default scope, which parses them and makes
-            the convolutions. Parameters have the same names, so that an FPN's checkpoint loads.
-        candidates: Which representatives a position chooses from: 'near', the coarse cell it lies in and its eight neighbours;
-            'all'; or None: no similarity, exactly FPN.
+        *args, **kwargs: Those of the toolbox's own FPN, mmdet's or mmseg's by the default scope, which parses them and
+            makes the convolutions. Parameters have the same names, so that an FPN's checkpoint loads.
+        candidates: Which representatives a position chooses from: 'near', the coarse cell it lies in and its eight
+            neighbours; 'all'; or None: no similarity, exactly FPN.
     """
 
     def __init__(self, *args: Any, candidates: str | None = 'near', **kwargs: Any) -> None:
@@ -49,16 +50,22 @@ class ClusterFPN(BaseModule):
         if candidates is None:
             return
         if self.upsample_cfg != dict(mode='nearest'):
-            raise ValueError(f'ClusterFPN: upsample_cfg={self.upsample_cfg} has no effect, as the similarity decides what is '
-                             'copied: leave it out, or set candidates=None')
+            raise ValueError(
+                f'ClusterFPN: upsample_cfg={self.upsample_cfg} has no effect, as the similarity decides what is '
+                'copied: leave it out, or set candidates=None'
+            )
         for in_channels in self.in_channels[self.levels][:-1]:
             self.dispatches.append(ClusterDispatch(in_channels, near=candidates == 'near'))
         for i in range(levels, self.num_outs):
-            self.pools.append(Representatives(self.fpn_convs[i].in_channels, self.out_channels) if self.add_extra_convs
-                              else ClusterMean())
+            self.pools.append(
+                Representatives(self.fpn_convs[i].in_channels, self.out_channels)
+                if self.add_extra_convs
+                else ClusterMean()
+            )
 
     def forward(self, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """B×C×H×W maps of all levels of the backbone → `num_outs` maps B×out_channels×H×W, from the finest to the coarsest."""
+        """B×C×H×W maps of all levels of the backbone → `num_outs` maps B×out_channels×H×W, from the finest to the
+        coarsest."""
         if len(inputs) != len(self.in_channels):
             raise ValueError(f'ClusterFPN has in_channels={self.in_channels}, one per map, and got {len(inputs)} maps')
         inputs = inputs[self.levels]

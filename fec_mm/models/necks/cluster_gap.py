@@ -1,4 +1,5 @@
 """Global average pooling over representatives instead of positions."""
+
 from __future__ import annotations
 
 import math
@@ -26,8 +27,13 @@ class ClusterGAP(BaseModule):
         init_cfg: mmengine's initialisation config.
     """
 
-    def __init__(self, in_channels: int, num_representatives: int = 16, head_dim: int = 32,
-                 init_cfg: dict | list[dict] | None = None) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        num_representatives: int = 16,
+        head_dim: int = 32,
+        init_cfg: dict | list[dict] | None = None,
+    ) -> None:
         super().__init__(init_cfg)
         self.centers = math.isqrt(max(0, num_representatives))
         if self.centers < 1 or self.centers**2 != num_representatives:
@@ -50,10 +56,14 @@ class ClusterGAP(BaseModule):
         if not isinstance(inputs, tuple):
             raise TypeError(f'ClusterGAP takes a map or a tuple with one, and got a {type(inputs).__name__}')
         if len(inputs) != 1:
-            raise ValueError(f'ClusterGAP takes one map and got {len(inputs)}: set out_indices of the backbone to one stage')
-        return (self._average(inputs[0]), )
+            raise ValueError(
+                f'ClusterGAP takes one map and got {len(inputs)}: set out_indices of the backbone to one stage'
+            )
+        return (self._average(inputs[0]),)
 
     def _average(self, x: Tensor) -> Tensor:
-        rep, ids = represent(x.permute(0, 2, 3, 1), self.f.weight, self.f.bias, self.alpha, self.beta, centers=self.centers)
+        rep, ids = represent(
+            x.permute(0, 2, 3, 1), self.f.weight, self.f.bias, self.alpha, self.beta, centers=self.centers
+        )
         self.tap(ids)
         return (rep * self.logits.softmax(0)[:, None]).sum(1).to(x.dtype)

@@ -1,4 +1,5 @@
 """Group norm of B×H×W×C maps."""
+
 from __future__ import annotations
 
 import pytest
@@ -22,14 +23,18 @@ def test_equals_its_definition(needs_gradient: bool) -> None:
 
     def definition(x: Tensor) -> Tensor:
         dims = (1, 2, 3)
-        return (x - x.mean(dims, keepdim=True)) / (x.var(dims, keepdim=True, correction=0) + norm.eps).sqrt() * weight + bias
+        return (x - x.mean(dims, keepdim=True)) / (
+            x.var(dims, keepdim=True, correction=0) + norm.eps
+        ).sqrt() * weight + bias
 
     upstream = torch.randn(2, 5, 6, 8, dtype=torch.float64)
     y, expected = norm(x), definition(x)
     torch.testing.assert_close(y, expected)
-    leaves = (x, ) if needs_gradient else ()
-    torch.testing.assert_close(torch.autograd.grad(y, [norm.weight, norm.bias, *leaves], upstream),
-                               torch.autograd.grad(expected, [weight, bias, *leaves], upstream))
+    leaves = (x,) if needs_gradient else ()
+    torch.testing.assert_close(
+        torch.autograd.grad(y, [norm.weight, norm.bias, *leaves], upstream),
+        torch.autograd.grad(expected, [weight, bias, *leaves], upstream),
+    )
 
 
 @pytest.mark.parametrize('frozen', range(2))
@@ -39,11 +44,14 @@ def test_behind_frozen_layers(frozen: int) -> None:
     assert all(p.grad is not None for p in model.parameters() if p.requires_grad)
 
 
-@pytest.mark.parametrize('frozen', [(), ('x', ), ('weight', 'bias')], ids=['all', 'no input', 'no parameters'])
+@pytest.mark.parametrize('frozen', [(), ('x',), ('weight', 'bias')], ids=['all', 'no input', 'no parameters'])
 def test_by_moments(frozen: tuple[str, ...]) -> None:
     """What runs on GPUs equals PyTorch's group norm, gradients included."""
-    inputs = {'x': 3 + torch.randn(2, 5, 7, 6, dtype=torch.float64), 'weight': torch.randn(6, dtype=torch.float64),
-              'bias': torch.randn(6, dtype=torch.float64)}
+    inputs = {
+        'x': 3 + torch.randn(2, 5, 7, 6, dtype=torch.float64),
+        'weight': torch.randn(6, dtype=torch.float64),
+        'bias': torch.randn(6, dtype=torch.float64),
+    }
     for name, value in inputs.items():
         value.requires_grad_(name not in frozen)
     x, weight, bias = inputs.values()
