@@ -2,6 +2,17 @@
 
 from .backbones import FEC, ContextCluster
 from .necks import ClusterFPN, ClusterGAP
-from .plugins import EncodePlugin, PoolLayer
+from .plugins import ClusterEncode, ClusterPool
 
-__all__ = ['FEC', 'ClusterFPN', 'ClusterGAP', 'ContextCluster', 'EncodePlugin', 'PoolLayer']
+EncodePlugin, PoolLayer = ClusterEncode, ClusterPool  # as they were called in 0.1.0
+
+__all__ = [
+    'FEC',
+    'ClusterEncode',
+    'ClusterFPN',
+    'ClusterGAP',
+    'ClusterPool',
+    'ContextCluster',
+    'EncodePlugin',
+    'PoolLayer',
+]

@@ -14,7 +14,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from ..layers import ClusterBlock, ClusterEncode, GroupNorm, PointStem
+from ..layers import ClusterBlock, EncodingLayer, GroupNorm, PointStem
 from ..loading import check_pretrained
 
 MIN_SIZE = 32
@@ -72,7 +72,7 @@ class ClusterBackbone(BaseModule):
                 nn.Sequential(
                     *(
                         ClusterBlock(
-                            ClusterEncode(
+                            EncodingLayer(
                                 dims[i],
                                 settings['num_heads'][i],
                                 settings['head_dims'][i],
