@@ -2,6 +2,7 @@
 
 from .channels_last_hook import ChannelsLastHook
 from .check_data_hook import CheckDataHook
+from .cluster_loss_hook import ClusterLossHook
 from .cluster_probe_hook import ClusterProbeHook
 from .divergence_hook import DivergenceHook
 from .epoch_length_hook import EpochLengthHook
@@ -15,6 +16,7 @@ from .warmup_cosine_lr import WarmupCosineLR
 __all__ = [
     'ChannelsLastHook',
     'CheckDataHook',
+    'ClusterLossHook',
     'ClusterProbeHook',
     'DivergenceHook',
     'EpochLengthHook',

@@ -1,6 +1,7 @@
-"""What configs name: backbones, necks, and layers for other backbones. Their parts are in `layers`."""
+"""What configs name: backbones, necks, losses, and layers for other backbones. Their parts are in `layers`."""
 
 from .backbones import FEC, ContextCluster
+from .losses import ClusterConsistencyLoss
 from .necks import ClusterFPN, ClusterGAP
 from .plugins import ClusterEncode, ClusterPool
 
@@ -8,6 +9,7 @@ EncodePlugin, PoolLayer = ClusterEncode, ClusterPool  # as they were called in 0
 
 __all__ = [
     'FEC',
+    'ClusterConsistencyLoss',
     'ClusterEncode',
     'ClusterFPN',
     'ClusterGAP',
