@@ -50,12 +50,14 @@ def reconstruct(scores: Sequence[Tensor], values: Tensor, weight: Tensor, temper
         B×H×W×K for each level, at least float32.
     """
     with torch.autocast(values.device.type, enabled=False):
-        values, weight = full(values), full(weight)
+        scores = [full(level) for level in scores]
+        dtype = torch.promote_types(full(values).dtype, scores[0].dtype)
+        values, weight = values.to(dtype), weight.to(dtype)
         totals = torch.cat([values * weight, weight], -1)
         shares: list[Tensor] = []
         levels = []
         for level in scores:
-            shares.append((full(level) / temperature).softmax(-1))
+            shares.append((level.to(dtype) / temperature).softmax(-1))
             totals = soft_sums(shares[-1], totals)
             means = totals[..., :-1] / totals[..., -1:].clamp(min=EPS)
             for share in reversed(shares):
