@@ -13,7 +13,7 @@ import numpy as np
 from fec_mm.errors import UserError
 from fec_mm.optional import optional
 
-from .clustering import agreement, check, kmeans, silhouette
+from .partitions import agreement, check, kmeans, silhouette
 
 READ_OUT_SAMPLES = 20_000  # at most, for k-NN and the linear probe
 NEIGHBOURS = 20  # at most
@@ -34,8 +34,8 @@ def probe(
         features: N×C, finite; may be a memory map.
         subclasses: N.
         superclasses: N; those of one subclass are the same.
-        per_subclass: numbers of clusters per subclass: 1, and more to over-cluster.
-        seeds: of k-means and of the splits for the read-outs.
+        per_subclass: Numbers of clusters per subclass: 1, and more to over-cluster.
+        seeds: Of k-means and of the splits for the read-outs.
 
     Returns:
         `global` and `within` (superclasses): for each number of clusters per subclass, as a string, the scores of
@@ -44,7 +44,7 @@ def probe(
         `{'mean', 'std', 'values'}` over the seeds; `std` is of the sample (n − 1), 0 for one seed.
 
     Raises:
-        UserError: see `check` and `kmeans`; a subclass that is in two superclasses.
+        UserError: See `check` and `kmeans`; a subclass that is in two superclasses.
     """
     check(features, subclasses, superclasses)
     members = [np.flatnonzero(superclasses == s) for s in np.unique(superclasses)]
@@ -81,7 +81,7 @@ def read_out(features: np.ndarray, labels: np.ndarray, seed: int) -> Scores:
     At most `READ_OUT_SAMPLES` samples take part. Features are standardised by the fitted half.
 
     Raises:
-        UserError: a class has fewer than two samples.
+        UserError: A class has fewer than two samples.
     """
     selection, linear = optional('sklearn.model_selection', 'probes'), optional('sklearn.linear_model', 'probes')
     counts = np.bincount(labels)

@@ -37,7 +37,7 @@ def busy_port(place: Place) -> None:
 
 HOLDER = """
 import sys
-from fec_mm.apis.occupied import occupied
+from fec_mm.cli.occupied import occupied
 with occupied(sys.argv[1]):
     print('ready', flush=True)
     sys.stdin.read()
