@@ -27,7 +27,7 @@ from fec_mm.cli.jobs import run_jobs, run_tool
 from fec_mm.cli.run import run_cli
 from fec_mm.datasets.digits import load_digits, load_uci_digits
 from fec_mm.errors import UserError
-from fec_mm.evaluation.probe import probe
+from fec_mm.evaluation.layer_probe import probe
 from fec_mm.evaluation.probe_report import markdown, score
 from fec_mm.fileio import write_whole
 from fec_mm.visualization.probe_figures import layer_figure

@@ -24,7 +24,7 @@ from fec_mm.engine import StrictLoadHook
 from fec_mm.errors import UserError
 from fec_mm.evaluation.feature_store import FeatureWriter, is_finished, join, read_columns
 from fec_mm.evaluation.features import default_layers, record_features, to_numpy
-from fec_mm.evaluation.probe import probe
+from fec_mm.evaluation.layer_probe import probe
 from fec_mm.evaluation.probe_report import write_report
 from fec_mm.fileio import write_whole
 from fec_mm.wrappers import unwrap

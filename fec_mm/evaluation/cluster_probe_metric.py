@@ -11,7 +11,7 @@ from mmengine.evaluator import BaseMetric
 from fec_mm.errors import UserError
 from fec_mm.registry import METRICS
 
-from .probe import probe
+from .layer_probe import probe
 
 FIELD = 'layer_features'  # of a data sample: {layer: C}, put there by ClusterProbeHook
 

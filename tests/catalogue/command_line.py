@@ -165,7 +165,7 @@ CASES = [
         'A converted checkpoint below a file',
         'The path is wrong.',
         FILE,
-        '…afile/x.pth: cannot be written (…); choose another file or make room',
+        '…afile/x.pth: cannot be written (…); choose another place or make room',
         tools=('convert',),
         damage=released,
         argv=('{folder}/released.pth', '{folder}/afile/x.pth'),

@@ -15,7 +15,8 @@ from mmengine.registry import HOOKS, MODELS, OPTIM_WRAPPER_CONSTRUCTORS, Registr
 from torch import nn
 from torch._utils import ExceptionWrapper
 
-from fec_mm.cli.explain import data_hint, explain
+from fec_mm.cli.explain import explain
+from fec_mm.cli.explain_files import data_hint
 
 PLAIN = Registry('plain', scope='mmengine')
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from fec_mm.errors import UserError
-from fec_mm.evaluation import probe as module
+from fec_mm.evaluation import layer_probe as module
 from fec_mm.evaluation.embedding import embed
-from fec_mm.evaluation.probe import probe, read_out, spread
+from fec_mm.evaluation.layer_probe import probe, read_out, spread
 
 
 def nested(gap: float, per_class: int = 40) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
