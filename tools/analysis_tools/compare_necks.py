@@ -230,7 +230,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         nargs='+',
         default=[],
         metavar='NAME=N',
-        help='epochs or iterations; default: those of docs/necks.md',
+        help='epochs or iterations; default: those of docs/results/necks.md',
     )
     parser.add_argument('--data-root', help="a segmentation data set in ADE20K's layout, for the experiment `streets`")
     parser.add_argument('--classes', type=int, default=11, help='its labels are 0 to N − 1, and N for void')
