@@ -60,6 +60,16 @@ def named_files(text: str) -> list[str]:
     return [path.rstrip('.,') for name in found for path in alternatives(PLACEHOLDER.sub('*', name))]
 
 
+def ragged(text: str) -> list[str]:
+    """The rows of tables that have not as many cells as the line that begins their table."""
+    found = []
+    for table in re.findall(r'(?:^\|.*\n)+', FENCE.sub('', text), flags=re.MULTILINE):
+        rows = table.splitlines()
+        cells = [len(re.findall(r'(?<!\\)\|', row)) for row in rows]
+        found += [row for row, count in zip(rows, cells) if count != cells[0]]
+    return found
+
+
 def exists(path: str) -> bool:
     return path in MADE or (any(ROOT.glob(path)) if '*' in path else (ROOT / path).exists())
 
@@ -76,6 +86,11 @@ def test_links_lead_somewhere(page: Path) -> None:
         if not path.exists() or (anchor and path.suffix == '.md' and anchor not in anchors(path))
     ]
     assert lost == []
+
+
+@pytest.mark.parametrize('page', by_name(PAGES).values(), ids=by_name(PAGES))
+def test_rows_of_a_table_are_alike(page: Path) -> None:
+    assert ragged(read(page)) == []
 
 
 @pytest.mark.parametrize('page', by_name(PAGES).values(), ids=by_name(PAGES))
@@ -118,6 +133,7 @@ def test_the_checks_see_what_is_wrong(tmp_path: Path) -> None:
         'fec_mm/gone.py',
         'tools/lost.py',
     ]
+    assert ragged('| a | b |\n|---|---|\n| `c \\| d` | e |\n| f | g | h |\n') == ['| f | g | h |']
     page = tmp_path / 'page.md'
     page.write_text(
         '# A *b*, `c`!\n## Twice\n## Twice\n[x](#twice-1) `[y](z)` [v](https://w)\n```\n# No heading\n```\n'

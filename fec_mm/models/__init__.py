@@ -5,9 +5,11 @@ from .losses import ClusterConsistencyLoss
 from .necks import ClusterFPN, ClusterGAP
 from .plugins import ClusterEncode, ClusterPool
 
+FAMILIES = (FEC, ContextCluster)  # of backbones
 EncodePlugin, PoolLayer = ClusterEncode, ClusterPool  # as they were called in 0.1.0
 
 __all__ = [
+    'FAMILIES',
     'FEC',
     'ClusterConsistencyLoss',
     'ClusterEncode',
