@@ -18,7 +18,7 @@ BUILD_TOOLS := torch== setuptools wheel ninja psutil numpy
 setup: .venv/installed
 
 # torch and the build tools first, then mmcv compiled against them (about 6 minutes on two cores), then everything else.
-# Beside a CPU-only torch, torchvision cannot load its compiled part: there, and only there, fec_mm/compat.py mends its import
+# Beside a CPU-only torch, torchvision cannot load its compiled part: there, and only there, fec_mm/compat mends its import
 # for every program of this environment, the toolboxes' own tools among them.
 .venv/installed: requirements.txt setup.py
 	test -x $(PY) || $(PYTHON) -m venv .venv

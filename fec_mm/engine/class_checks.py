@@ -57,7 +57,7 @@ def check_heads(dataset: Any, model: nn.Module) -> None:
     Detectors take a label beyond their classes for background, and a GPU says "device-side assert triggered".
 
     Raises:
-        UserError: naming the head.
+        UserError: Naming the head.
     """
     classes = class_names(dataset)
     if 'thing_classes' in getattr(dataset, 'metainfo', {}):  # panoptic: a head for things alone
@@ -74,13 +74,13 @@ def check_spare_outputs(dataset: Any, model: nn.Module, metrics: Iterable[Any] =
     """Look for outputs that belong to no class, such as 80 for a data set of three.
 
     Args:
-        dataset: to be trained on.
-        model: with its heads.
-        metrics: what the training measures. COCO's look up the category of every predicted label, and fail at one
+        dataset: To be trained on.
+        model: With its heads.
+        metrics: What the training measures. COCO's look up the category of every predicted label, and fail at one
             beyond the classes (mmdet/evaluation/metrics/coco_metric.py, `results2json`); others pass over it.
 
     Raises:
-        UserError: the training would end so at its first validation. What goes on is warned of.
+        UserError: The training would end so at its first validation. What goes on is warned of.
     """
     classes = class_names(dataset)
     if not classes or reads_names(model) or 'thing_classes' in getattr(dataset, 'metainfo', {}):
@@ -104,7 +104,7 @@ def check_one_hot(dataset: Any, model: nn.Module) -> None:
     instead.
 
     Raises:
-        UserError: with both lengths.
+        UserError: With both lengths.
     """
     preprocessor = getattr(getattr(model, 'module', model), 'data_preprocessor', None)
     count = getattr(preprocessor, 'num_classes', None)
@@ -124,12 +124,12 @@ def check_validation_names(trained: Any, measured: Any, strict: bool) -> None:
     """Compare by name the classes that are trained on and those that are validated on.
 
     Args:
-        trained: data set.
-        measured: data set.
-        strict: labels are numbers of classes, see `labels_are_classes`.
+        trained: Data set.
+        measured: Data set.
+        strict: Labels are numbers of classes, see `labels_are_classes`.
 
     Raises:
-        UserError: names decide the numbers of both, and one class has two. Other differences are warned of.
+        UserError: Names decide the numbers of both, and one class has two. Other differences are warned of.
     """
     line = difference(
         class_names(measured), class_names(trained), _dataset(measured, 'val'), _dataset(trained, 'train')
@@ -146,13 +146,13 @@ def check_checkpoint_names(known: Sequence[str], dataset: Any, part: str, strict
     """Compare by name the classes of a checkpoint and of a data set.
 
     Args:
-        known: those that the checkpoint was trained with; empty: it does not say.
-        dataset: to be trained on or measured with.
-        part: train or test.
-        strict: labels are numbers of classes, and are not learnt anew.
+        known: Those that the checkpoint was trained with; empty: it does not say.
+        dataset: To be trained on or measured with.
+        part: Train or test.
+        strict: Labels are numbers of classes, and are not learnt anew.
 
     Raises:
-        UserError: names decide the numbers, and one class has two. Other differences are warned of.
+        UserError: Names decide the numbers, and one class has two. Other differences are warned of.
     """
     line = difference(class_names(dataset), known, _dataset(dataset, part), 'the checkpoint')
     if line is None:

@@ -7,16 +7,13 @@ truth, are H'×W', and everything is measured at their size.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from itertools import chain
 from typing import Any
 
 import numpy as np
 import torch
 from mmengine.evaluator import BaseMetric
-from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
-from mmengine.runner import Runner
 from mmengine.structures import PixelData
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -24,7 +21,7 @@ from torch.nn import functional as F
 from fec_mm.clusters import cluster_levels, record_assignments
 from fec_mm.errors import UserError
 from fec_mm.optional import optional
-from fec_mm.registry import HOOKS, METRICS
+from fec_mm.registry import METRICS
 
 from .segments import measure, square_grid, tolerance_of
 
@@ -39,7 +36,7 @@ def attach_cluster_maps(model: nn.Module) -> Iterator[None]:
     """Inside of the `with`, what mmseg's model predicts also holds its clusters: each data sample gets `cluster_maps`.
 
     Raises:
-        UserError: the model has no clustering layer or no clustering-based pooling, or sees an image in several parts.
+        UserError: The model has no clustering layer or no clustering-based pooling, or sees an image in several parts.
     """
     with record_assignments(model) as record:
 
@@ -63,31 +60,6 @@ def attach_cluster_maps(model: nn.Module) -> Iterator[None]:
             handle.remove()
 
 
-@HOOKS.register_module()
-class ClusterMapHook(Hook):
-    """Gives `ClusterMapMetric` the clusters while mmseg validates and tests: add it to `custom_hooks`."""
-
-    def __init__(self) -> None:
-        self._attached: AbstractContextManager[None] | None = None
-
-    def before_val_epoch(self, runner: Runner) -> None:
-        """Watch the model; raises as `attach_cluster_maps`."""
-        model = runner.model
-        while is_model_wrapper(model):
-            model = model.module
-        self._attached = attach_cluster_maps(model)
-        self._attached.__enter__()
-
-    def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
-        """Let go of it."""
-        if self._attached is not None:
-            self._attached.__exit__(None, None, None)
-            self._attached = None
-
-    before_test_epoch = before_val_epoch
-    after_test_epoch = after_val_epoch
-
-
 @METRICS.register_module()
 class ClusterMapMetric(BaseMetric):
     """How well clusters fit ground-truth masks, at each level: see `fec_mm.evaluation.segments`.
@@ -96,10 +68,10 @@ class ClusterMapMetric(BaseMetric):
     `clusters/<baseline>/level<k>/<measure>`. Needs `custom_hooks=[dict(type='fec_mm.ClusterMapHook')]`.
 
     Args:
-        ignore_index: label of the pixels that do not count.
-        tolerance: pixels that a border may be off by; default: 0.0025 of the image's diagonal, at least 1.
-        baselines: of 'grid' and 'slic' (needs scikit-image), what is measured beside the clusters.
-        collect_device, prefix: as for every metric.
+        ignore_index: Label of the pixels that do not count.
+        tolerance: Pixels that a border may be off by. Default: 0.0025 of the image's diagonal, at least 1.
+        baselines: Of 'grid' and 'slic' (needs scikit-image), what is measured beside the clusters.
+        collect_device, prefix: As for every metric.
     """
 
     default_prefix = 'clusters'
@@ -122,7 +94,7 @@ class ClusterMapMetric(BaseMetric):
         """Measure a batch.
 
         Raises:
-            UserError: the samples have no clusters.
+            UserError: The samples have no clusters.
         """
         for inputs, sample in zip(data_batch['inputs'], data_samples):
             if 'cluster_maps' not in sample:
@@ -160,7 +132,7 @@ def mean_rows(results: Sequence[list[dict[str, Any]]]) -> list[dict[str, Any]]:
     """The means over images of the rows of each method and level, in the order in which these first come.
 
     Args:
-        results: the rows of each image.
+        results: The rows of each image.
     """
     groups: dict[tuple[str, int], list[dict[str, Any]]] = {}
     for row in chain.from_iterable(results):
@@ -187,7 +159,7 @@ def picture_and_regions(inputs: Tensor, sample: dict[str, Any]) -> tuple[np.ndar
 
     Args:
         inputs: 3×H×W, BGR, before normalisation.
-        sample: with `gt_sem_seg`.
+        sample: With `gt_sem_seg`.
     """
     regions = sample['gt_sem_seg']['data'].squeeze(0).cpu().numpy()
     if inputs.shape[1:] != regions.shape:

@@ -24,11 +24,11 @@ def measure(
     """Every measure of one label map.
 
     Args:
-        labels: the segments.
-        regions: what people drew.
-        image: the colours.
-        valid: which pixels count.
-        tolerance: pixels, see `boundary_recall_precision`.
+        labels: The segments.
+        regions: What people drew.
+        image: The colours.
+        valid: Which pixels count.
+        tolerance: Pixels, see `boundary_recall_precision`.
 
     Returns:
         `segments`, `pieces` (their connected parts, over 4-neighbours) and, from 0 to 1, `asa`, `boundary_recall`,

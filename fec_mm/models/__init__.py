@@ -4,4 +4,6 @@ from .backbones import FEC, ContextCluster
 from .necks import ClusterFPN, ClusterGAP
 from .plugins import EncodePlugin, PoolLayer
 
-__all__ = ['FEC', 'ClusterFPN', 'ClusterGAP', 'ContextCluster', 'EncodePlugin', 'PoolLayer']
+FAMILIES = (FEC, ContextCluster)  # of backbones
+
+__all__ = ['FAMILIES', 'FEC', 'ClusterFPN', 'ClusterGAP', 'ContextCluster', 'EncodePlugin', 'PoolLayer']

@@ -37,7 +37,7 @@ def busy_port(place: Place) -> None:
 
 HOLDER = """
 import sys
-from fec_mm.apis.occupied import occupied
+from fec_mm.cli.occupied import occupied
 with occupied(sys.argv[1]):
     print('ready', flush=True)
     sys.stdin.read()
@@ -164,7 +164,7 @@ CASES = [
         'A converted checkpoint below a file',
         'The path is wrong.',
         FILE,
-        '…afile/x.pth: cannot be written (…); choose another file or make room',
+        '…afile/x.pth: cannot be written (…); choose another place or make room',
         tools=('convert',),
         damage=released,
         argv=('{folder}/released.pth', '{folder}/afile/x.pth'),

@@ -17,7 +17,7 @@ from fec_mm.models import FEC, ContextCluster
 from fec_mm.models.backbones.cluster_backbone import ClusterBackbone
 from fec_mm.models.layers import ClusterEncode, ClusterPool
 
-from .test_cost import ARCH
+from .test_timing import ARCH
 
 
 @pytest.mark.parametrize(

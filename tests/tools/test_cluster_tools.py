@@ -12,7 +12,7 @@ import pytest
 from mmengine.registry import DefaultScope
 from PIL import Image
 
-from fec_mm.apis import train
+from fec_mm.cli import train
 from fec_mm.evaluation.cluster_maps import MEASURES
 
 from .commands import tool

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,12 +22,14 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.config import Config
+from mmengine.registry import DefaultScope
+from mmengine.runner import Runner
+from PIL import Image
 from rich.progress import track
 
-from fec_mm.apis.cli import run_cli
-from fec_mm.apis.config import CfgOptions, load_config
 from fec_mm.apis.models import seeded_model
-from fec_mm.apis.outputs import write_beside
+from fec_mm.cli.config import CfgOptions, common_options, load_config
+from fec_mm.cli.run import run_cli
 from fec_mm.errors import UserError
 from fec_mm.evaluation.cluster_maps import (
     BASELINES,
@@ -38,6 +39,7 @@ from fec_mm.evaluation.cluster_maps import (
     mean_rows,
     picture_and_regions,
 )
+from fec_mm.fileio import whole_file
 from fec_mm.optional import optional
 
 TITLES = {
@@ -72,7 +74,7 @@ def read_maps(wanted: Sequence[str]) -> dict[str, dict[str, Path]]:
     """The files of each NAME=DIR, by the name of the image.
 
     Raises:
-        UserError: not of that form, no such folder, nothing in it.
+        UserError: Not of that form, no such folder, nothing in it.
     """
     found = {}
     for item in wanted:
@@ -90,10 +92,8 @@ def read_map(files: dict[str, Path], image: str, name: str, shape: tuple[int, ..
     """The label map of an image.
 
     Raises:
-        UserError: there is none, or it is none, or of another size.
+        UserError: There is none, or it is none, or of another size.
     """
-    from PIL import Image
-
     if image not in files:
         raise UserError(f'--maps {name}: no label map of {image}')
     path = files[image]
@@ -117,11 +117,8 @@ def measure_model(
     """The mean rows of a model and its baselines, in the order of levels.
 
     Args:
-        extra: called with each image and its data sample.
+        extra: Called with each image and its data sample.
     """
-    from mmengine.registry import DefaultScope
-    from mmengine.runner import Runner
-
     model = seeded_model(cfg, checkpoint)
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
         loader = Runner.build_dataloader(cfg.test_dataloader)
@@ -179,13 +176,8 @@ def write(args: argparse.Namespace, rows: list[dict[str, Any]], notes: list[str]
         '.png': lambda file: plot(rows, file),
     }
     for suffix, write_to in writers.items():
-        target = args.out_dir / f'cluster_maps{suffix}'
-        try:
-            beside = write_beside(str(target))
-            write_to(beside)
-            os.replace(beside, target)
-        except OSError as error:
-            raise UserError(f'{target}: cannot be written ({error}); choose another --out-dir or make room') from error
+        with whole_file(args.out_dir / f'cluster_maps{suffix}') as part:
+            write_to(part)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -193,7 +185,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     maps = read_maps(args.maps)
     optional('skimage.segmentation', 'SLIC segments')
     optional('matplotlib.figure', 'plots of measures')
-    cfg = load_config(args, needed=('model', 'test_dataloader'))
+    cfg = load_config(args.config, ('model', 'test_dataloader'), **common_options(args))
     if cfg.default_scope != 'mmseg':
         raise UserError(f'{args.config} is of {cfg.default_scope}: masks are what a config of mmseg has')
     metric = ClusterMapMetric(args.ignore_index, args.tolerance, BASELINES)
