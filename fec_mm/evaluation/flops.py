@@ -26,7 +26,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten
 
-from fec_mm.models.layers import ClusterPool
+from fec_mm.models.layers import PoolingLayer
 from fec_mm.ops.regions import ceil_div
 
 aten = torch.ops.aten
@@ -238,7 +238,7 @@ def count_backbone(
         h, w = (ceil_div(side, 2 * r) * 2 for side in inputs[0].shape[1:3])
         sums += r**2 * (h * w // 4) * (h * w) * output.shape[-1]
 
-    hooks = [layer.register_forward_hook(look) for layer in layers if isinstance(layer, ClusterPool)]
+    hooks = [layer.register_forward_hook(look) for layer in layers if isinstance(layer, PoolingLayer)]
     for layer in layers:
         layer.implementation = implementation
     try:
