@@ -1,5 +1,5 @@
 # make train [TASK=classification|detection|segmentation]   train, evaluate and picture a small FEC on real digits
-# make test                                                 run the tests; make test-slow, test-faults, test-gpu: the marked ones
+# make test                                                 run the tests; test-slow, test-compile, test-faults, test-gpu: the marked ones
 # make gpu-report [ARGS=...]                                whether it works on this GPU, and how fast
 # make probe                                                the study of docs/probing.md on digits; JOBS=2 runs at a time
 # make lint                                                 ruff (format and rules) and mypy; make format: lay the code out
@@ -12,7 +12,7 @@ PY := .venv/bin/python
 PIP := $(PY) -m pip install --progress-bar off
 BUILD_TOOLS := torch== setuptools wheel ninja psutil numpy
 
-.PHONY: setup train probe test test-slow test-faults test-gpu gpu-report lint format clean
+.PHONY: setup train probe test test-slow test-compile test-faults test-gpu gpu-report lint format clean
 .DELETE_ON_ERROR:
 
 setup: .venv/installed
@@ -41,6 +41,9 @@ probe: setup
 
 test: setup
 	$(PY) -m pytest
+
+test-compile: setup
+	$(PY) -m pytest -m 'compile and not cuda'
 
 test-slow: setup
 	$(PY) -m pytest -m 'slow and not cuda and not faults'

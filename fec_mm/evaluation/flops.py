@@ -64,6 +64,11 @@ def _assign(x: Tensor, queries: Tensor, bias: Tensor, **_: Any) -> int:
     return x.shape[1] * queries.numel()
 
 
+def _nearest(x: Tensor, *_: Any, **__: Any) -> int:
+    """The scores of nine centers for each position."""
+    return 9 * x.numel()
+
+
 def _per_input(cost: int) -> Callable[..., int]:
     return lambda x, *_, **__: cost * x.numel()
 
@@ -89,6 +94,7 @@ FVCORE: dict[Any, Callable[..., int]] = {
 }
 if hasattr(torch.library, 'custom_op'):  # elsewhere its products are seen one by one
     FVCORE[torch.ops.fec_mm.assign] = _assign
+    FVCORE[torch.ops.fec_mm.nearest] = _nearest
 
 # Beside the operators that PyTorch tags as pointwise. One for each element of the largest tensor.
 COMPUTING = {

@@ -1,6 +1,6 @@
 """Pure tensor functions: whole clustering layers, B×H×W×C in and out. They know nothing of the OpenMMLab toolboxes."""
 
-from . import reference
+from . import counting, reference
 from .clustering import encode, pool, represent
 from .dispatch import cell_means, dispatch, most_similar
 from .near import near_scores

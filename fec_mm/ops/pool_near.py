@@ -5,14 +5,18 @@ Shapes: B images, H×W positions, h×w cells of 2×2 positions (h = ceil(H/2), w
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
-from .clustering import full, normalize, similarity_of
+from .clustering import full, norm, normalize
 from .members import Indexed
-from .near import near_scores
-from .regions import average_pairs, to_regions, valid_positions
+from .near import nearest
+from .regions import average_pairs, is_exporting, surely, to_regions, valid_positions
 
 # What the mean of a cell weighs in the center of the next assignment, where a position weighs 1. Less than in the
 # representative, so that the center moves to what it gathered; more than nothing, so that one without positions stays.
@@ -49,27 +53,47 @@ def pool_near(
     """
     H, W = x.shape[1:3]
     with torch.autocast(x.device.type, enabled=False):
+        f_weight, f_bias = full(f_weight), full(f_bias)
         x = to_regions(full(x).contiguous(), 1, multiple=2)
         h, w = x.shape[1] // 2, x.shape[2] // 2
         valid = valid_positions((H, W), 1, (2 * h, 2 * w), x.device).expand(len(x), -1)
         means, _ = average_pairs(x, valid.view(-1, 2 * h, 2 * w))
-        weight, rows = valid.to(x.dtype)[..., None], x.flatten(1, 2)
-        f = F.linear(x, full(f_weight), full(f_bias))
-        keys = normalize(F.linear(means, full(f_weight), full(f_bias)))
+        even = surely(H % 2 == 0) and surely(W % 2 == 0)
+        weight = None if even else valid.to(x.dtype)[..., None]
+        norms = None if alpha is None and not compactness else _recomputed(_norms, x, f_weight, f_bias)
+        centers, rows = means, x.flatten(1, 2)
         for step in range(iterations):
-            with torch.no_grad():
-                scores, candidates = near_scores(f, keys.unflatten(1, (h, w)), compactness)
-                index = candidates.expand(len(x), -1, -1, -1).gather(3, scores.argmax(-1, keepdim=True)).flatten(1, 2)
-            members = Indexed(index, h * w)
+            keys = normalize(F.linear(centers, f_weight, f_bias)).unflatten(1, (h, w))
+            # c·f_n = (W_fᵀ c)·x_n + c·b: fewer channels, and f need not be kept.
+            queries, offsets = keys @ f_weight, keys @ f_bias
+            index = nearest(x, queries, offsets, norms, compactness)
+            members = Indexed(index.flatten(1)[..., None], h * w)
             if step + 1 < iterations:
                 sums, counts = members.sum(rows, weight)
                 centers = (KEPT * means + sums[:, 0]) / (KEPT + counts[:, 0, :, None])
-                keys = normalize(F.linear(centers, full(f_weight), full(f_bias)))
-        if alpha is not None and beta is not None:
-            f = f.flatten(1, 2)[:, :, None]
-            weight = weight * similarity_of(members.dot(f, keys[:, None]), f, alpha, beta)
+        if alpha is not None and beta is not None and norms is not None:
+            dot = _recomputed(_own_dot, members, rows, queries, offsets)
+            similarity = torch.sigmoid(full(beta) + full(alpha) * (dot / norms.flatten(1)))[..., None]
+            weight = similarity if weight is None else weight * similarity
         sums, counts = members.sum(rows, weight)
         rep = (means + sums[:, 0]) / (1 + counts[:, 0, :, None])
-    ids = index.unflatten(1, (2 * h, 2 * w))[:, :H, :W].permute(0, 3, 1, 2)
     rep = rep.unflatten(1, (h, w))
-    return F.linear(rep.to(v_weight.dtype), v_weight, v_bias), ids, keys.unflatten(1, (h, w))
+    return F.linear(rep.to(v_weight.dtype), v_weight, v_bias), index[:, None, :H, :W], keys
+
+
+def _norms(x: Tensor, f_weight: Tensor, f_bias: Tensor) -> Tensor:
+    return norm(F.linear(x, f_weight, f_bias))[..., 0]
+
+
+def _own_dot(members: Indexed, rows: Tensor, queries: Tensor, offsets: Tensor) -> Tensor:
+    """Of each position's features with its own center's: B×N×C, B×h×w×C, B×h×w → B×N."""
+    dot = members.dot(rows[:, :, None], queries.flatten(1, 2)[:, None])
+    return (dot + members.own(offsets.flatten(1)[:, None, :, None])[..., 0])[..., 0]
+
+
+def _recomputed(run: Callable[..., Tensor], *inputs: Any) -> Tensor:
+    """run(*inputs), in whose backward pass large maps are computed again rather than kept."""
+    if not torch.is_grad_enabled() or torch.compiler.is_compiling() or is_exporting():
+        return run(*inputs)
+    result: Tensor = checkpoint(run, *inputs, use_reentrant=False, preserve_rng_state=False)
+    return result
