@@ -49,10 +49,10 @@ class Representatives(nn.Module):
             run = pool if self.implementation == 'fast' else reference.pool
             y, ids = run(x, *weights, regions=self.regions)
         else:
-            y, ids, keys = pool_near(
+            y, ids, centers = pool_near(
                 x, *weights, compactness=self.settings.compactness, iterations=self.settings.iterations
             )
-            self.scores(x, self.f, keys)
+            self.scores(x, centers, self.f)
         self.tap(ids)
         return self.norm(y)
 
