@@ -121,7 +121,13 @@ def _distances(like: Tensor) -> Tensor:
 
 
 def _best(cells: Tensor, norms: Tensor, keys: Tensor, inside: Tensor, compactness: float) -> tuple[Tensor, Tensor]:
-    """Which of the nine is best, and its product: B×h×w×P×C, B×h×w×P×1, framed B×(h+2)×(w+2)×C, h×w×1×9 → B×h×w×P×1."""
+    """Which of the nine is best, and its product, B×h×w×P×1 each.
+
+    Args:
+        cells, norms: B×h×w×P×C and ×1.
+        keys: With their frame, B×(h+2)×(w+2)×C.
+        inside: Which candidates are within the border, h×w×1×9.
+    """
     products = (cells @ around(keys).transpose(-1, -2)).div_(norms)
     scores = products - compactness * _distances(products) if compactness else products
     best = scores.masked_fill(~inside, -float('inf')).argmax(-1, keepdim=True)

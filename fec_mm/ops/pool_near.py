@@ -16,7 +16,7 @@ from torch import Tensor
 from .clustering import full
 from .near import from_cells, nearest, to_cells
 from .regions import to_regions
-from .weighted import norms_by, sums_of, weighted_sums
+from .weighted import directions, norms_by, sums_of, weighted_sums
 
 # What the mean of a cell weighs in the center of the next assignment, where a position weighs 1. Less than in the
 # representative, so that the center moves to what it gathered; more than nothing, so that one without positions stays.
@@ -56,26 +56,27 @@ def pool_near(
         x = to_regions(F.pad(full(x), (0, 1), value=1), 1, multiple=2)
         h, w = x.shape[1] // 2, x.shape[2] // 2
         cells = to_cells(x, (h, w))
-        rows, means = cells.flatten(0, 3), _divided(cells.sum(3))
+        rows = cells.flatten(0, 3)
+        means = cells.sum(3) / cells[..., -1:].sum(3).detach()
         projection = torch.cat([full(f_weight), full(f_bias)[:, None]], 1)
         product = projection.t() @ projection
         norms = norms_by(rows.detach(), product.detach()) if alpha is not None or compactness else None
         first = torch.arange(len(x), device=x.device).view(-1, 1, 1, 1) * (h * w)
         centers = means
         for step in range(iterations):
-            keys = (centers @ product) / norms_by(centers, product)[..., None]
+            keys = directions(centers.detach(), product.detach())
             index, cosines = nearest(cells, keys, None if norms is None else norms.view(cells.shape[:4]), compactness)
             own = (index + first).flatten()
             if step + 1 < iterations:
-                centers = _divided(KEPT * means + sums_of(rows, own, means[..., 0].numel()).view(means.shape))
+                centers = KEPT * means + sums_of(rows, own, means[..., 0].numel()).view(means.shape)
         if alpha is None or beta is None or norms is None:
             sums = sums_of(rows, own, means[..., 0].numel())
         else:
-            by = keys.flatten(0, 2), product, full(alpha), full(beta)
+            by = directions(centers, product).flatten(0, 2), product, full(alpha), full(beta)
             sums = weighted_sums(rows, *by, own, cosines.flatten(), norms)
         rep = _divided(means + sums.view(means.shape))[..., :-1]
     ids = from_cells(index[..., None], (2 * h, 2 * w))[..., 0][:, None, :H, :W]
-    return F.linear(rep.to(v_weight.dtype), v_weight, v_bias), ids, centers[..., :-1]
+    return F.linear(rep.to(v_weight.dtype), v_weight, v_bias), ids, _divided(centers)[..., :-1]
 
 
 def _divided(sums: Tensor) -> Tensor:

@@ -22,6 +22,14 @@ def norms_by(x: Tensor, product: Tensor) -> Tensor:
     return square.masked_fill(square <= 0, float('inf')).sqrt()
 
 
+def directions(centers: Tensor, product: Tensor) -> Tensor:
+    """c A / √(c A c) of …×C, by whose products with x the features of x meet those of c, normalised.
+
+    The length of c does not matter.
+    """
+    return (centers @ product) / norms_by(centers, product)[..., None]
+
+
 def sums_of(rows: Tensor, index: Tensor, centers: int) -> Tensor:
     """Σ x over each cluster: R×C and the raster numbers of their centers → M×C."""
     return add_rows(rows.new_zeros(centers, rows.shape[1]), index, rows)
