@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 from mmengine.config import Config
 
 from fec_mm.datasets.leaves import leaves
 from fec_mm.errors import UserError
-from fec_mm.toolboxes.table import TOOLBOXES
+from fec_mm.toolboxes.table import TOOLBOXES, Toolbox
 
 
-def check_out(out: str | None, item: str, scope: str) -> None:
+def check_out(out: str | None, item: str, toolbox: Toolbox) -> None:
     """Refuse, before hours of evaluation, a file name that cannot be written in its format.
 
     Raises:
@@ -24,13 +25,14 @@ def check_out(out: str | None, item: str, scope: str) -> None:
             raise UserError('--out-item says what --out is for: give --out FILE too')
         return
     suffix = Path(out).suffix
+    to_folder = item == 'pred' and toolbox.dump is None
     if item == 'metrics' and suffix not in ('.json', '.yaml', '.yml', '.pkl', '.pickle'):
         raise UserError(f'--out {out}: metrics are written as .json, .yaml or .pkl')
-    if item == 'pred' and scope != 'mmseg' and suffix not in ('.pkl', '.pickle'):
+    if item == 'pred' and not to_folder and suffix not in ('.pkl', '.pickle'):
         raise UserError(f'--out {out}: predictions are written as .pkl')
-    if Path(out).is_dir() and (item == 'metrics' or scope != 'mmseg'):
+    if Path(out).is_dir() and not to_folder:
         raise UserError(f'--out {out} is a folder: give the name of a file')
-    if item == 'pred' and scope == 'mmseg' and (suffix or Path(out).is_file()):
+    if to_folder and (suffix or Path(out).is_file()):
         raise UserError(f'--out {out}: the label maps of mmseg need a folder')
 
 
@@ -86,10 +88,12 @@ def save_label_maps(cfg: Config, folder: str) -> None:
     raise UserError('--out needs an IoUMetric or CityscapesMetric as test_evaluator: add one to the config')
 
 
-def add_dump(runner: Any, scope: str, file: str) -> None:
-    """Add the metric that writes predictions; mmdet's stores masks as run lengths."""
-    if scope == 'mmdet':
-        from mmdet.evaluation import DumpDetResults as Dump
-    else:
-        from mmengine.evaluator import DumpResults as Dump
-    runner.test_evaluator.metrics.append(Dump(out_file_path=file))
+def add_dump(runner: Any, metric: str, file: str) -> None:
+    """Add the metric that writes predictions into a file.
+
+    Args:
+        runner: mmengine's, for testing.
+        metric: `Toolbox.dump`.
+        file: Where.
+    """
+    runner.test_evaluator.metrics.append(resolve_name(metric)(out_file_path=file))

@@ -16,6 +16,7 @@ from fec_mm import compat
 from fec_mm.checkpoints.reading import check_checkpoint
 from fec_mm.engine import CheckDataHook, StrictLoadHook
 from fec_mm.fileio import beside
+from fec_mm.toolboxes.table import TOOLBOXES
 
 from .config import add_common_options, build_runner, common_options, load_config, log_notes, set_loader_defaults
 from .launch import process_group
@@ -61,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     """
     args = parse_args(argv)
     cfg = load_config(args.config, ('model', 'test_dataloader', 'test_cfg', 'test_evaluator'), **common_options(args))
-    check_out(args.out, args.out_item, cfg.default_scope)
+    check_out(args.out, args.out_item, TOOLBOXES[cfg.default_scope])
     check_checkpoint(args.checkpoint)
     merge_args(cfg, args)
     set_loader_defaults(cfg)
@@ -98,8 +99,9 @@ def run(cfg: Config, args: argparse.Namespace, notes: list[str]) -> dict[str, An
     if _label_maps(cfg, args):
         check_distinct(dataset, f'--out {args.out}')
     part = beside(args.out) if args.out else None
-    if part and wants_predictions and cfg.default_scope != 'mmseg':
-        add_dump(runner, cfg.default_scope, str(part))
+    dump = TOOLBOXES[cfg.default_scope].dump
+    if part and wants_predictions and dump is not None:
+        add_dump(runner, dump, str(part))
     metrics: dict[str, Any] = runner.test()
     if part and is_main_process():
         if not wants_predictions:
@@ -111,4 +113,4 @@ def run(cfg: Config, args: argparse.Namespace, notes: list[str]) -> dict[str, An
 
 def _label_maps(cfg: Config, args: argparse.Namespace) -> bool:
     """Whether `--out` is a folder for label maps."""
-    return args.out is not None and args.out_item == 'pred' and cfg.default_scope == 'mmseg'
+    return args.out is not None and args.out_item == 'pred' and TOOLBOXES[cfg.default_scope].dump is None

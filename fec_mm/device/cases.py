@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from fec_mm.models import FEC, ContextCluster
 from fec_mm.models.backbones.cluster_backbone import ClusterBackbone
-from fec_mm.models.layers import ClusterBlock, ClusterPool
+from fec_mm.models.layers import ClusterBlock, PoolingLayer
 
 from .networks import DENSE, DETECTION, SEGMENTATION, TINY
 
@@ -139,7 +139,7 @@ class Case:
             model.compile(fullgraph=True)
         elif self.launch == 'blocks':
             for block in model.modules():
-                if isinstance(block, (ClusterBlock, ClusterPool)):
+                if isinstance(block, (ClusterBlock, PoolingLayer)):
                     block.compile(fullgraph=True, dynamic=False)
         return model
 

@@ -3,6 +3,7 @@
 from .hooks import (
     ChannelsLastHook,
     CheckDataHook,
+    ClusterLossHook,
     ClusterMapHook,
     ClusterProbeHook,
     ClusterVisualizationHook,
@@ -22,6 +23,7 @@ from .warmup_cosine_lr import WarmupCosineLR
 __all__ = [
     'ChannelsLastHook',
     'CheckDataHook',
+    'ClusterLossHook',
     'ClusterMapHook',
     'ClusterProbeHook',
     'ClusterVisualizationHook',

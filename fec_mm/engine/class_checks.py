@@ -14,6 +14,7 @@ from torch import nn
 from fec_mm.datasets.class_names import difference
 from fec_mm.datasets.leaves import class_names, is_numbered_by_name, leaves, where
 from fec_mm.errors import UserError
+from fec_mm.wrappers import unwrap
 
 # Heads that predict the classes of the data set; auxiliary ones, and those of proposals, predict something else.
 HEADS = re.compile(r'(?:^|\.)(?:head|decode_head|bbox_head|mask_head)(?:\.\d+)?$')
@@ -106,7 +107,7 @@ def check_one_hot(dataset: Any, model: nn.Module) -> None:
     Raises:
         UserError: With both lengths.
     """
-    preprocessor = getattr(getattr(model, 'module', model), 'data_preprocessor', None)
+    preprocessor = getattr(unwrap(model), 'data_preprocessor', None)
     count = getattr(preprocessor, 'num_classes', None)
     if not getattr(preprocessor, 'to_onehot', False) or not isinstance(count, int):
         return

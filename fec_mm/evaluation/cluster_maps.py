@@ -20,15 +20,21 @@ from torch.nn import functional as F
 
 from fec_mm.clusters import cluster_levels, record_assignments
 from fec_mm.errors import UserError
-from fec_mm.optional import optional
 from fec_mm.registry import METRICS
 
-from .segments import measure, square_grid, tolerance_of
+from .baselines import BASELINES, baseline_maps
+from .segments import count_pieces, measure, tolerance_of
 
-MEASURES = ('asa', 'boundary_recall', 'boundary_precision', 'undersegmentation', 'explained_variation')
-BASELINES = ('grid', 'slic')
-SLIC_ATTEMPTS = 5
-SLIC_TOLERANCE = 0.03  # of the number of segments
+MEASURES = (
+    'asa',
+    'boundary_recall',
+    'boundary_precision',
+    'undersegmentation',
+    'explained_variation',
+    'contour_density',
+    'compactness',
+)
+EQUAL = ('segments', 'pieces')
 
 
 @contextmanager
@@ -65,12 +71,14 @@ class ClusterMapMetric(BaseMetric):
     """How well clusters fit ground-truth masks, at each level: see `fec_mm.evaluation.segments`.
 
     Reports the means over images as `clusters/level<k>/<measure>`, those of baselines with as many segments as
-    `clusters/<baseline>/level<k>/<measure>`. Needs `custom_hooks=[dict(type='fec_mm.ClusterMapHook')]`.
+    `clusters/<baseline>/level<k>/<measure>`, and with as many segments as the clusters have connected pieces as
+    `clusters/<baseline>/pieces/level<k>/<measure>`. Needs `custom_hooks=[dict(type='fec_mm.ClusterMapHook')]`.
 
     Args:
         ignore_index: Label of the pixels that do not count.
         tolerance: Pixels that a border may be off by. Default: 0.0025 of the image's diagonal, at least 1.
-        baselines: Of 'grid' and 'slic' (needs scikit-image), what is measured beside the clusters.
+        baselines: Of 'grid', 'slic' and 'felzenszwalb', what is measured beside the clusters.
+        equal: Of 'segments' and 'pieces', what baselines have as many of as the clusters. Default: 'segments'.
         collect_device, prefix: As for every metric.
     """
 
@@ -81,14 +89,15 @@ class ClusterMapMetric(BaseMetric):
         ignore_index: int = 255,
         tolerance: int | None = None,
         baselines: Sequence[str] = (),
+        equal: Sequence[str] = ('segments',),
         collect_device: str = 'cpu',
         prefix: str | None = None,
     ) -> None:
         super().__init__(collect_device, prefix)
-        unknown = set(baselines) - set(BASELINES)
-        if unknown:
-            raise ValueError(f'baselines={list(baselines)} must be some of {", ".join(BASELINES)}')
-        self.ignore_index, self.tolerance, self.baselines = ignore_index, tolerance, baselines
+        for name, given, known in (('baselines', baselines, BASELINES), ('equal', equal, EQUAL)):
+            if not set(given) <= set(known):
+                raise ValueError(f'{name}={list(given)} must be some of {", ".join(known)}')
+        self.ignore_index, self.tolerance, self.baselines, self.equal = ignore_index, tolerance, baselines, equal
 
     def process(self, data_batch: dict[str, Any], data_samples: Sequence[dict[str, Any]]) -> None:
         """Measure a batch.
@@ -104,10 +113,20 @@ class ClusterMapMetric(BaseMetric):
             image, regions = picture_and_regions(inputs, sample)
             rows: list[dict[str, Any]] = []
             for level, labels in enumerate(resized(sample['cluster_maps']['data'], regions.shape), 1):
-                maps = {'': labels, **baseline_maps(image, len(np.unique(labels)), self.baselines)}
+                maps = {'': labels, **self.beside(labels, image)}
                 for name, values in self.measured(maps, image, regions).items():
                     rows.append(dict(method=name, level=level, **values))
             self.results.append(rows)  # one item per image: mmengine cuts off what exceeds the size of the data set
+
+    def beside(self, labels: np.ndarray, image: np.ndarray) -> dict[str, np.ndarray]:
+        """The baselines of an image, with as many segments as a label map has segments or pieces, by their names."""
+        maps = {}
+        if 'segments' in self.equal:
+            maps.update(baseline_maps(image, len(np.unique(labels)), self.baselines))
+        if 'pieces' in self.equal:
+            found = baseline_maps(image, count_pieces(labels), self.baselines)
+            maps.update({f'{name}/pieces': one for name, one in found.items()})
+        return maps
 
     def measured(
         self, maps: Mapping[str, np.ndarray], image: np.ndarray, regions: np.ndarray
@@ -173,31 +192,3 @@ def resized(maps: Tensor, size: tuple[int, ...]) -> np.ndarray:
         (2 * torch.arange(new, device=maps.device) + 1) * old // (2 * new) for new, old in zip(size, maps.shape[-2:])
     )
     return maps[:, rows[:, None], cols].cpu().numpy()
-
-
-def baseline_maps(image: np.ndarray, segments: int, names: Sequence[str]) -> dict[str, np.ndarray]:
-    """What needs no network, with about so many segments: the square grid, and SLIC.
-
-    Args:
-        image: H×W×3, RGB, uint8.
-    """
-    makers = {'grid': lambda: square_grid(image.shape[:2], segments), 'slic': lambda: slic_with(image, segments)}
-    return {name: makers[name]() for name in names}
-
-
-def slic_with(image: np.ndarray, segments: int) -> np.ndarray:
-    """SLIC of scikit-image with its defaults, and as near to a number of segments as some attempts come.
-
-    It makes fewer segments than it is asked for, by up to a third: it starts from a grid and merges what is small.
-    """
-    slic = optional('skimage.segmentation', 'SLIC segments').slic
-    attempts: list[tuple[int, np.ndarray]] = []
-    wanted = segments
-    for _ in range(SLIC_ATTEMPTS):
-        labels = slic(image, wanted, start_label=0)
-        found = len(np.unique(labels))
-        attempts.append((abs(found - segments), labels))
-        if attempts[-1][0] <= SLIC_TOLERANCE * segments:
-            break
-        wanted = max(1, round(wanted * segments / found))
-    return min(attempts, key=lambda attempt: attempt[0])[1]

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from fec_mm.errors import UserError
-from fec_mm.models.layers import ClusterEncode, ClusterPool, StridedConv
+from fec_mm.models.layers import EncodingLayer, PoolingLayer, StridedConv
 from fec_mm.models.layers.block import MLP
 
 
@@ -52,7 +52,7 @@ def necessary_products(model: nn.Module, images: Tensor) -> Callable[[], None]:
 
     def look(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         x = inputs[0]
-        if isinstance(module, ClusterEncode):
+        if isinstance(module, EncodingLayer):
             M = (module.settings['centers'] * module.settings['regions']) ** 2
             note(module.f, x)
             note(module.v, x.new_empty(len(x), M, x.shape[-1]))
@@ -60,7 +60,7 @@ def necessary_products(model: nn.Module, images: Tensor) -> Callable[[], None]:
         elif isinstance(module, MLP):
             note(module.fc1, x)
             note(module.fc2, x.new_empty(*x.shape[:-1], module.fc2.in_features))
-        elif isinstance(module, ClusterPool):
+        elif isinstance(module, PoolingLayer):
             M = output.shape[1] * output.shape[2]
             note(module.f, x.new_empty(len(x), M, x.shape[-1]), backward=False)
             note(module.v, x.new_empty(len(x), M, x.shape[-1]))

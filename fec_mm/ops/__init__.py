@@ -3,5 +3,19 @@
 from . import reference
 from .clustering import encode, pool, represent
 from .dispatch import cell_means, dispatch, most_similar
+from .near import near_scores
+from .pool_near import pool_near
+from .soft import reconstruct
 
-__all__ = ['cell_means', 'dispatch', 'encode', 'most_similar', 'pool', 'reference', 'represent']
+__all__ = [
+    'cell_means',
+    'dispatch',
+    'encode',
+    'most_similar',
+    'near_scores',
+    'pool',
+    'pool_near',
+    'reconstruct',
+    'reference',
+    'represent',
+]

@@ -74,8 +74,13 @@ class Indexed:
 
     def dot(self, f: Tensor, table: Tensor) -> Tensor:
         """The product of each position with its own center: G×N×e×D, G×e×M×D → G×N×e."""
+        return (self.own(table) * f).sum(-1)
+
+    def own(self, table: Tensor) -> Tensor:
+        """The row of each position's own center: G×e×M×D → G×N×e×D."""
+        heads, G, _ = self.shape
         own = table.transpose(0, 1).flatten(0, 2).index_select(0, self.rows.t().flatten())
-        return (own.view(f.shape) * f).sum(-1)
+        return own.view(G, -1, heads, table.shape[3])
 
     def sum(self, x: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor]:
         """Σ weight·x and Σ weight over each cluster: G×N×C, G×N×e (None: ones) → G×e×M×C, G×e×M."""

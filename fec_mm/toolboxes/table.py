@@ -33,6 +33,7 @@ class Toolbox:
         image_size: H and W of a training image in the papers.
         batch: Images in a training step whose memory is measured.
         painter: How it paints predictions.
+        dump: The metric that writes predictions into a file; None: they are label maps in a folder.
         tta_model: The config of the model that merges predictions of flipped images.
     """
 
@@ -41,6 +42,7 @@ class Toolbox:
     image_size: tuple[int, int]
     batch: int
     painter: Painter
+    dump: str | None
     tta_model: dict[str, Any]
 
 
@@ -53,6 +55,7 @@ TOOLBOXES = {
             (224, 224),
             8,
             Painter('VisualizationHook', 'enable', 'out_dir', 'UniversalVisualizer'),
+            'mmengine.evaluator.DumpResults',
             dict(type='AverageClsScoreTTA'),
         ),
         Toolbox(
@@ -61,6 +64,7 @@ TOOLBOXES = {
             (800, 1344),
             1,
             Painter('DetVisualizationHook', 'draw', 'test_out_dir', 'DetLocalVisualizer'),
+            'mmdet.evaluation.DumpDetResults',  # masks as run lengths
             dict(type='DetTTAModel', tta_cfg=dict(nms=dict(type='nms', iou_threshold=0.5), max_per_img=100)),
         ),
         Toolbox(
@@ -69,6 +73,7 @@ TOOLBOXES = {
             (512, 512),
             2,
             Painter('SegVisualizationHook', 'draw', None, 'SegLocalVisualizer'),
+            None,
             dict(type='SegTTAModel'),
         ),
     )

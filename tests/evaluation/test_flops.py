@@ -15,7 +15,7 @@ from fec_mm.evaluation import flops
 from fec_mm.evaluation.flops import Count, MultiplyAdds, count_backbone
 from fec_mm.models import FEC, ContextCluster
 from fec_mm.models.backbones.cluster_backbone import ClusterBackbone
-from fec_mm.models.layers import ClusterEncode, ClusterPool
+from fec_mm.models.layers import EncodingLayer, PoolingLayer
 
 from .test_timing import ARCH
 
@@ -75,7 +75,7 @@ def counted(run: nn.Module, *inputs: torch.Tensor) -> Count:
 
 def test_pool_by_hand() -> None:
     """16 positions, 4 centers, 3 channels to 5."""
-    count = counted(ClusterPool(3, 5), torch.randn(1, 4, 4, 3))
+    count = counted(PoolingLayer(3, 5), torch.randn(1, 4, 4, 3))
     centers = 4 * 3 * 5 + 4 * 5 * 3 + 4 * 5  # features, and back to the input's channels, and their bias
     scores, values, skip, norm = 16 * 4 * 3, 4 * 3 * 5, 4 * 5 * 3 * 9, 5 * 4 * 5
     assert count.in_convention == centers + scores + values + skip + norm
@@ -87,7 +87,7 @@ def test_pool_by_hand() -> None:
 def test_encode_by_hand(centers: int, heads: int) -> None:
     """10×10 positions, 6 channels, heads of 4."""
     N, C, D, M = 100, 6, 4, centers**2
-    count = counted(ClusterEncode(C, heads, D, centers), torch.randn(1, 10, 10, C))
+    count = counted(EncodingLayer(C, heads, D, centers), torch.randn(1, 10, 10, C))
     means = centers * 10 * 10 * C + centers * 10 * centers * C  # over rows, then columns
     features = M * C * heads * D + N * C * heads * D
     queries = heads * M * D * C + heads * M * D

@@ -2,6 +2,7 @@
 
 from .channels_last_hook import ChannelsLastHook
 from .check_data_hook import CheckDataHook
+from .cluster_loss_hook import ClusterLossHook
 from .cluster_map_hook import ClusterMapHook
 from .cluster_probe_hook import ClusterProbeHook
 from .cluster_visualization_hook import ClusterVisualizationHook
@@ -19,6 +20,7 @@ from .strict_load_hook import StrictLoadHook
 __all__ = [
     'ChannelsLastHook',
     'CheckDataHook',
+    'ClusterLossHook',
     'ClusterMapHook',
     'ClusterProbeHook',
     'ClusterVisualizationHook',

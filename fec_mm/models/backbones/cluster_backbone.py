@@ -16,7 +16,7 @@ from torch.utils.checkpoint import checkpoint
 
 from fec_mm.checkpoints.fitting import check_pretrained
 
-from ..layers import ClusterBlock, ClusterEncode, GroupNorm, PointStem
+from ..layers import ClusterBlock, EncodingLayer, GroupNorm, PointStem
 
 MIN_SIZE = 32
 MLP_RATIOS = (8, 8, 4, 4)
@@ -73,7 +73,7 @@ class ClusterBackbone(BaseModule):
                 nn.Sequential(
                     *(
                         ClusterBlock(
-                            ClusterEncode(
+                            EncodingLayer(
                                 dims[i],
                                 settings['num_heads'][i],
                                 settings['head_dims'][i],

@@ -2,21 +2,24 @@
 
 from .block import ClusterBlock
 from .cluster_dispatch import ClusterDispatch
-from .cluster_encode import ClusterEncode
-from .cluster_pool import ClusterMean, ClusterPool, Representatives
+from .cluster_encode import EncodingLayer
+from .cluster_pool import ClusterMean, PoolingLayer, Representatives
 from .conv import PointStem, StridedConv
 from .norm import GroupNorm
-from .tap import AssignmentTap
+from .pool_settings import PoolSettings
+from .tap import AssignmentTap, ScoreTap
 
 __all__ = [
     'AssignmentTap',
     'ClusterBlock',
     'ClusterDispatch',
-    'ClusterEncode',
     'ClusterMean',
-    'ClusterPool',
+    'EncodingLayer',
     'GroupNorm',
     'PointStem',
+    'PoolSettings',
+    'PoolingLayer',
     'Representatives',
+    'ScoreTap',
     'StridedConv',
 ]

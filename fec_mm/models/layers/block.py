@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from fec_mm.ops.linear import autocasting, linear
 from fec_mm.ops.regions import is_exporting
 
-from .cluster_encode import ClusterEncode
+from .cluster_encode import EncodingLayer
 from .norm import GroupNorm
 
 # Hidden numbers at once on a CPU: 4 MiB, which stay in its caches and in memory that the process keeps.
@@ -71,7 +71,7 @@ class ClusterBlock(nn.Module):
         layer_scale: Initial ls₁ and ls₂.
     """
 
-    def __init__(self, mixer: ClusterEncode, dim: int, mlp_ratio: float, drop_path: float, layer_scale: float) -> None:
+    def __init__(self, mixer: EncodingLayer, dim: int, mlp_ratio: float, drop_path: float, layer_scale: float) -> None:
         super().__init__()
         self.norm1 = GroupNorm(dim)
         self.mixer = mixer

@@ -1,6 +1,12 @@
-"""Where assignments can be watched."""
+"""Where assignments can be watched, and learnt from."""
 
+from __future__ import annotations
+
+import torch
 from torch import Tensor, nn
+
+from fec_mm.ops import near_scores
+from fec_mm.ops.clustering import full
 
 
 class AssignmentTap(nn.Module):
@@ -13,3 +19,27 @@ class AssignmentTap(nn.Module):
 
     def forward(self, ids: Tensor) -> Tensor:
         return ids
+
+
+class ScoreTap(nn.Module):
+    """Where a loss gets at the soft assignments of a pooling with near candidates.
+
+    Scores exist only while a forward hook is registered here: without one, nothing is computed or kept. A hook gets
+    them as `fec_mm.ops.near_scores` returns them, with gradients of the positions' and the centers' features: B×H×W×9
+    scores, and the candidates' raster numbers in the pooled map, H×W×9.
+
+    Args:
+        compactness: That of the pooling.
+    """
+
+    def __init__(self, compactness: float) -> None:
+        super().__init__()
+        self.compactness = compactness
+
+    def forward(self, x: Tensor, projection: nn.Linear, keys: Tensor) -> tuple[Tensor, Tensor] | None:
+        """The map that is pooled, B×H×W×C, its projection to features, and the centers' features, B×h×w×D."""
+        if not self._forward_hooks:
+            return None
+        with torch.autocast(x.device.type, enabled=False):
+            f = nn.functional.linear(full(x), full(projection.weight), full(projection.bias))
+        return near_scores(f, keys, self.compactness)
