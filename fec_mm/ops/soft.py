@@ -14,13 +14,14 @@ from torch import Tensor
 
 from .clustering import full
 from .near import ORDER, around, from_cells, to_cells
+from .regions import ceil_div
 
 EPS = 1e-6  # a soft cluster with less than so many positions has no mean
 
 
 def soft_sums(shares: Tensor, values: Tensor) -> Tensor:
     """Σ share · value over the positions of each cluster: B×H×W×9, B×H×W×K → B×h×w×K."""
-    parts = to_cells(shares).transpose(-1, -2) @ to_cells(values)  # B×h×w×9×K: what each cell gives to its candidates
+    parts = _cells(shares).transpose(-1, -2) @ _cells(values)  # B×h×w×9×K: what each cell gives to its candidates
     h, w = parts.shape[1:3]
     sums = parts.new_zeros(len(parts), h + 2, w + 2, parts.shape[-1])
     for n, (i, j) in enumerate(ORDER):
@@ -30,7 +31,15 @@ def soft_sums(shares: Tensor, values: Tensor) -> Tensor:
 
 def soft_values(shares: Tensor, values: Tensor) -> Tensor:
     """Σ share · value over the candidates of each position: B×H×W×9, B×h×w×K → B×H×W×K."""
-    return from_cells(to_cells(shares) @ around(values), (shares.shape[1], shares.shape[2]))
+    (H, W), (h, w) = shares.shape[1:3], values.shape[1:3]
+    parts = _cells(shares) @ around(F.pad(values, (0, 0, 1, 1, 1, 1)))
+    return from_cells(parts, (2 * h, 2 * w))[:, :H, :W]
+
+
+def _cells(x: Tensor) -> Tensor:
+    """The four positions of each cell, B×H×W×K → B×h×w×4×K, odd sides completed by zeros."""
+    h, w = ceil_div(x.shape[1], 2), ceil_div(x.shape[2], 2)
+    return to_cells(F.pad(x, (0, 0, 0, 2 * w - x.shape[2], 0, 2 * h - x.shape[1])), (h, w))
 
 
 def reconstruct(scores: Sequence[Tensor], values: Tensor, weight: Tensor, temperature: float) -> list[Tensor]:
