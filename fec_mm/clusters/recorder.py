@@ -50,10 +50,10 @@ def record_assignments(model: nn.Module) -> Iterator[Assignments]:
     those that complete a batch's images are, at the bottom and on the right.
 
     Args:
-        model: a backbone, or whatever contains one.
+        model: A backbone, or whatever contains one.
 
     Raises:
-        UserError: it has no clustering layer.
+        UserError: It has no clustering layer.
     """
     record, handles = Assignments(), []
 

@@ -83,16 +83,16 @@ class Case:
     """One row of a table. Everything a process of its own needs to repeat it.
 
     Args:
-        task: of `TASKS`.
-        arch: of `ARCHS` or `PEERS`, or 'tiny', two blocks.
+        task: Of `TASKS`.
+        arch: Of `ARCHS` or `PEERS`, or 'tiny', two blocks.
         size: H, W.
-        batch: images.
+        batch: Images.
         mode: 'eval', forward, or 'train', forward and backward.
         device: 'cpu' or 'cuda[:i]'.
-        precision: of `PRECISIONS`.
-        launch: how the network is run: 'eager'; 'compiled', whole and for any size; 'blocks', each compiled for this
+        precision: Of `PRECISIONS`.
+        launch: How the network is run: 'eager'; 'compiled', whole and for any size; 'blocks', each compiled for this
             size, blocks of a stage alike; 'graph', as a CUDA graph, of 'train'.
-        options: further arguments of a clustering backbone.
+        options: Further arguments of a clustering backbone.
     """
 
     task: str

@@ -48,7 +48,7 @@ class Necks(nn.Module):
     """The parts that other backbones take, in one network.
 
     Args:
-        candidates: those of ClusterFPN, which needs mmdet or mmseg.
+        candidates: Those of ClusterFPN, which needs mmdet or mmseg.
     """
 
     channels = (6, 8)

@@ -225,12 +225,12 @@ def count_backbone(
     """One image through a backbone; a large one, for which the reference needs gigabytes, without computing anything.
 
     Args:
-        backbone: on the CPU, with a tuple of maps for its output.
-        shape: of the image, channels×H×W.
+        backbone: On the CPU, with a tuple of maps for its output.
+        shape: Of the image, channels×H×W.
         implementation: 'fast' or 'reference', of a backbone of this package. In fvcore's convention the reference is
             counted as the published code is: that sums over the clusters of a pooling layer by broadcast
-                multiplications, which fvcore
-            does not count. Here it is one matrix product, whose M·N·C multiply-adds are put with the other operators.
+            multiplications, which fvcore does not count. Here it is one matrix product, whose M·N·C multiply-adds are
+            put with the other operators.
 
     Returns:
         The count, and the shapes of the maps.

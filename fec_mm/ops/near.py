@@ -14,6 +14,9 @@ from .assign import tile_size
 from .clustering import full, normalize
 from .regions import ceil_div, is_exporting, surely, to_regions
 
+# To the candidates, in rows and columns of cells.
+ORDER = tuple((k // 3 - 1, k % 3 - 1) for k in (4, 0, 1, 2, 3, 5, 6, 7, 8))
+
 
 def near_scores(f: Tensor, keys: Tensor, compactness: float = 0.0) -> tuple[Tensor, Tensor]:
     """How well each position fits each of its nine candidates: cos(key, f) − compactness · d².
@@ -90,8 +93,7 @@ def from_cells(x: Tensor, size: tuple[int, int]) -> Tensor:
 def around(keys: Tensor) -> Tensor:
     """Each cell's nine candidates, of a map with a frame of one cell: B×(h+2)×(w+2)×C → B×h×w×9×C."""
     h, w = keys.shape[1] - 2, keys.shape[2] - 2
-    order = (4, 0, 1, 2, 3, 5, 6, 7, 8)
-    return torch.stack([keys[:, k // 3 : k // 3 + h, k % 3 : k % 3 + w] for k in order], 3)
+    return torch.stack([keys[:, 1 + i : 1 + i + h, 1 + j : 1 + j + w] for i, j in ORDER], 3)
 
 
 def _steps(device: torch.device) -> tuple[Tensor, Tensor]:

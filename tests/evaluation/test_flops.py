@@ -17,7 +17,7 @@ from fec_mm.models import FEC, ContextCluster
 from fec_mm.models.backbones.cluster_backbone import ClusterBackbone
 from fec_mm.models.layers import EncodingLayer, PoolingLayer
 
-from .test_cost import ARCH
+from .test_timing import ARCH
 
 
 @pytest.mark.parametrize(
@@ -131,3 +131,16 @@ def test_kinds_of_operators() -> None:
     assert count.others == {'aten.add': 12, 'aten.sum': 12} and count.every == 24 + 48
     assert {'aten.t', 'aten.clone', 'aten.slice'} <= set(count.moving)
     assert count.missed == {'aten._fft_r2c': 1}
+
+
+@pytest.mark.parametrize('training', [False, True])
+@pytest.mark.parametrize('pool', [None, dict(candidates='near')])
+def test_the_counter_of_torch_counts_our_operators(pool: dict | None, training: bool) -> None:
+    """All products of the forward pass but those of a matrix and a vector, which it does not know."""
+    backbone, images = FEC('small', pool=pool).train(training), torch.randn(1, 3, 96, 96)
+    known = counted(backbone, images).fvcore
+    others = ('aten.native_group_norm', 'aten.mv')
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        backbone(images)
+    assert counter.get_total_flops() == 2 * sum(n for operator, n in known.items() if operator not in others)
+    assert pool is None or known['fec_mm.nearest'] > 0

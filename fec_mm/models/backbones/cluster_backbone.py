@@ -14,8 +14,9 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from fec_mm.checkpoints.fitting import check_pretrained
+
 from ..layers import ClusterBlock, EncodingLayer, GroupNorm, PointStem
-from ..loading import check_pretrained
 
 MIN_SIZE = 32
 MLP_RATIOS = (8, 8, 4, 4)

@@ -32,8 +32,8 @@ class MLP(nn.Module):
         """The MLP's output.
 
         Args:
-            scale: multiplies it, one number per channel.
-            onto: a contiguous map that it is added to in place and tile by tile, without gradient.
+            scale: Multiplies it, one number per channel.
+            onto: A contiguous map that it is added to in place and tile by tile, without gradient.
         """
         weight: Tensor = self.fc2.weight
         bias: Tensor = self.fc2.bias

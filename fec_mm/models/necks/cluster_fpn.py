@@ -111,7 +111,7 @@ def _toolbox_fpn() -> Any:
     """The class FPN of the default scope, or of the first toolbox that is installed.
 
     Raises:
-        ImportError: neither is.
+        ImportError: Neither is.
     """
     scope = DefaultScope.get_current_instance()
     first = [scope.scope_name] if scope is not None and scope.scope_name in TOOLBOXES else []
