@@ -4,8 +4,9 @@ from .block import ClusterBlock
 from .cluster_dispatch import ClusterDispatch
 from .cluster_encode import ClusterEncode
 from .cluster_pool import ClusterMean, ClusterPool, Representatives
-from .conv import PointStem, StridedConv
+from .conv import StridedConv
 from .norm import GroupNorm
+from .stem import NormedStem, OverlapStem, PointStem, Stem
 from .tap import AssignmentTap
 
 __all__ = [
@@ -16,7 +17,10 @@ __all__ = [
     'ClusterMean',
     'ClusterPool',
     'GroupNorm',
+    'NormedStem',
+    'OverlapStem',
     'PointStem',
     'Representatives',
+    'Stem',
     'StridedConv',
 ]
