@@ -6,29 +6,20 @@ import argparse
 import contextlib
 import pickle
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from .backbones import FEC, ContextCluster
-from .backbones.cluster_backbone import ClusterBackbone
+from .backbones import FEC, CLUENet, ContextCluster, EnFormer
+from .backbones.enformer import TASKS
+from .backbones.staged_backbone import StagedBackbone
+from .released_rules import released_keys
 
-# Our names and the released ones. The first rule that fits counts; 1×1 convolutions there are linear layers here.
-RULES: list[tuple[str, str | Callable[[re.Match[str]], str]]] = [
-    (r'stem\.proj\.', 'patch_embed.proj.'),
-    (r'stages\.(\d)\.(\d+)\.mixer\.(alpha|beta)', lambda m: f'network.{2 * int(m[1])}.{m[2]}.token_mixer.sim_{m[3]}'),
-    (r'stages\.(\d)\.(\d+)\.mixer\.', lambda m: f'network.{2 * int(m[1])}.{m[2]}.token_mixer.'),
-    (r'stages\.(\d)\.(\d+)\.layer_scale', lambda m: f'network.{2 * int(m[1])}.{m[2]}.layer_scale_'),
-    (r'stages\.(\d)\.(\d+)\.', lambda m: f'network.{2 * int(m[1])}.{m[2]}.'),
-    (r'downsamples\.(\d)\.norm\.', lambda m: f'network.{2 * int(m[1]) + 1}.norm2.'),
-    (r'downsamples\.(\d)\.(f|v|skip)\.', lambda m: f'network.{2 * int(m[1]) + 1}.conv_{m[2]}.'),
-    (r'downsamples\.(\d)\.', lambda m: f'network.{2 * int(m[1]) + 1}.proj.'),
-    (r'norm(\d)\.', lambda m: f'norm{2 * int(m[1])}.'),
-]
-
+# How many batches a batch norm saw, which nothing here depends on.
+COUNTER = 'num_batches_tracked'
 # Where checkpoints have their weights, and the running averages of them.
 PLAIN = ('state_dict', 'model')
 EMA = ('state_dict_ema', 'model_ema')
@@ -100,19 +91,6 @@ def _load(path: Path) -> Any:
         raise ValueError('is damaged or no PyTorch checkpoint; download it again') from error
 
 
-def released_keys(backbone: ClusterBackbone) -> dict[str, str]:
-    """Our name of each tensor of a backbone, by its released name."""
-    keys = {}
-    for name in backbone.state_dict():
-        for pattern, replacement in RULES:
-            key, fits = re.subn(f'^{pattern}', replacement, name)
-            if fits:
-                # The classifiers' only norm has no number.
-                keys[key.replace('norm6.', 'norm.') if backbone.out_indices == (3,) else key] = name
-                break
-    return keys
-
-
 def convert(released: Mapping[str, Tensor]) -> Converted:
     """Rename the state dict of a released classifier, dense backbone, or whole detector or segmenter.
 
@@ -128,10 +106,10 @@ def convert(released: Mapping[str, Tensor]) -> Converted:
     left_out = [key for key in state if not key.startswith(prefix)]
     state = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
     head = {} if whole else {key: state.pop(key) for key in ('head.weight', 'head.bias') if key in state}
-    if 'patch_embed.proj.weight' not in state and not any(key.startswith('network.') for key in state):
-        raise ValueError('has no key of a released FEC or Context Cluster model, such as patch_embed.proj.weight')
+    if not any(key.startswith(('patch_embed.', 'network.', 'stem.', 'stages.')) for key in state):
+        raise ValueError('has no key of a released model, such as patch_embed.proj.weight or stem.aggregate1.weight')
 
-    model, keys, problems = _closest(state)
+    model, keys, shapes, problems = _closest(state)
     if len(head) == 1:
         problems.append('missing ' + ({'head.weight', 'head.bias'} - set(head)).pop())
     if problems:
@@ -139,31 +117,51 @@ def convert(released: Mapping[str, Tensor]) -> Converted:
         raise ValueError(
             f'is no released model; differences from {model}, the closest: ' + ', '.join(problems[:5]) + more
         )
-    result = {f'backbone.{keys[key]}': _as_linear(value) for key, value in state.items()}
+    result = {f'backbone.{keys[key]}': _as_linear(value, shapes[keys[key]]) for key, value in state.items()}
+    counters = [name for key, name in keys.items() if key.endswith(COUNTER) and key not in state]
+    result.update({f'backbone.{name}': torch.tensor(0) for name in counters})
     result.update({key.replace('head.', 'head.fc.'): value for key, value in head.items()})
     return Converted(model, result, left_out)
 
 
-def _closest(state: Mapping[str, Tensor]) -> tuple[str, dict[str, str], list[str]]:
-    """The released model with the fewest differences from a state dict, our names by its keys, and the differences."""
-    dense = any(re.match(r'norm\d\.', key) for key in state)
-    families: list[type[ClusterBackbone]] = [FEC, ContextCluster]
+class _Candidate(NamedTuple):
+    model: str
+    keys: dict[str, str]  # our names by the released ones
+    shapes: dict[str, torch.Size]  # by our names
+    problems: list[str]
+
+
+def _closest(state: Mapping[str, Tensor]) -> _Candidate:
+    """The released model with the fewest differences from a state dict."""
     candidates = []
-    for family, arch in [(f, arch) for f in families for arch in f.arch_settings]:
-        with torch.device('meta'):
-            backbone = family(arch, out_indices=range(4) if dense else -1)
+    for model, backbone in _candidates(dense=any(re.match(r'(post_)?norm\d\.', key) for key in state)):
         keys, shapes = released_keys(backbone), {name: value.shape for name, value in backbone.state_dict().items()}
         problems = [f'unknown {key}' for key in state if key not in keys]
-        problems += [f'missing {key}' for key in keys if key not in state]
+        problems += [f'missing {key}' for key in keys if key not in state and not key.endswith(COUNTER)]
         problems += [
             f'{key} has shape {tuple(state[key].shape)} instead of {tuple(shapes[name])}'
             for key, name in keys.items()
-            if key in state and _as_linear(state[key]).shape != shapes[name]
+            if key in state and _as_linear(state[key], shapes[name]).shape != shapes[name]
         ]
-        candidates.append((f'{family.__name__} {arch}', keys, problems))
-    return min(candidates, key=lambda candidate: len(candidate[2]))
+        candidates.append(_Candidate(model, keys, shapes, problems))
+    return min(candidates, key=lambda candidate: len(candidate.problems))
 
 
-def _as_linear(value: Tensor) -> Tensor:
-    """1×1 convolutions are linear layers here; true convolutions stay."""
-    return value.flatten(1) if value.dim() == 4 and value.shape[2:] == (1, 1) else value
+def _candidates(dense: bool) -> Iterator[tuple[str, StagedBackbone]]:
+    """Every released model, without its weights."""
+    out_indices = range(4) if dense else -1
+    families: list[type[StagedBackbone]] = [FEC, ContextCluster, CLUENet, EnFormer]
+    for family, arch in [(each, arch) for each in families for arch in each.arch_settings]:
+        name = f'{family.__name__} {arch}'
+        with torch.device('meta'):
+            if family is not EnFormer:
+                yield name, family(arch, out_indices=out_indices)
+                continue
+            for task in TASKS:
+                if dense == (task != 'classification'):
+                    yield f'{name} for {task}', EnFormer(arch, task, out_indices=out_indices)
+
+
+def _as_linear(value: Tensor, shape: torch.Size) -> Tensor:
+    """A 1×1 convolution where the shape is a linear layer's; all else stays."""
+    return value.flatten(1) if value.shape == (*shape, 1, 1) else value

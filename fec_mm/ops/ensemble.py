@@ -10,15 +10,13 @@ M centers, F and P of the two clusterings.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from .clustering import full, normalize
-from .regions import is_exporting
 from .resize import adaptive_means, bilinear
 
 EPS = 1e-7  # of the sum of memberships that a fuzzy representative is divided by

@@ -13,3 +13,20 @@ class StridedConv(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+
+
+class NormedConv(nn.Module):
+    """EnFormer's downsampling: a `StridedConv` and a LayerNorm.
+
+    Args:
+        in_dim, dim: Channels before and after.
+        eps: Of the norm.
+    """
+
+    def __init__(self, in_dim: int, dim: int, eps: float) -> None:
+        super().__init__()
+        self.conv = StridedConv(in_dim, dim)
+        self.norm = nn.LayerNorm(dim, eps)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.norm(self.conv(x))
