@@ -13,7 +13,7 @@ BRANCHES = {3: ((1, 1),), 5: ((3, 1), (3, 2)), 7: ((5, 1), (3, 2), (3, 3))}
 class DepthwiseBranches(nn.Module):
     """norm(bn(conv(x)) + Σ bn_j(conv_j(x))), all depthwise and of the same size, B×H×W×C → B×H×W×C.
 
-    Outside of training it is computed as the one convolution that it is then.
+    In evaluation it is computed as the one convolution that it is then.
 
     Args:
         dim: Channels.
@@ -25,6 +25,7 @@ class DepthwiseBranches(nn.Module):
         super().__init__()
         self.conv = _depthwise(dim, kernel, bias=deploy)
         self.deploy = deploy
+        self.implementation = 'fast'
         if not deploy:
             self.bn, self.norm = nn.BatchNorm2d(dim), nn.BatchNorm2d(dim)
             self.convs = nn.ModuleList(_depthwise(dim, *branch) for branch in BRANCHES[kernel])
@@ -34,14 +35,20 @@ class DepthwiseBranches(nn.Module):
         x = x.permute(0, 3, 1, 2)
         if self.deploy:
             y = self.conv(x)
-        elif not self.norm.training:
+        elif self.implementation == 'fast' and not any(bn.training for bn in (self.bn, *self.bns, self.norm)):
             y = F.conv2d(x, *self.folded(), padding=self.conv.padding, groups=self.conv.groups)
         else:
             y = self.bn(self.conv(x))
             for conv, bn in zip(self.convs, self.bns):
-                y = y + bn(conv(x))
+                y = y + bn(self._small(conv, x))
             y = self.norm(y)
         return y.permute(0, 2, 3, 1)
+
+    def _small(self, conv: nn.Module, x: Tensor) -> Tensor:
+        if self.implementation == 'fast' and conv.kernel_size == (1, 1):
+            # PyTorch convolves the channels of these one after another on a CPU.
+            return x * conv.weight.view(-1, 1, 1).to(x.dtype)
+        return conv(x)
 
     def folded(self) -> tuple[Tensor, Tensor]:
         """Weight and bias of the one convolution, by the running statistics, in their precision."""
