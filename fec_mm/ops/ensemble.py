@@ -17,7 +17,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .clustering import full, normalize
+from .regions import ceil_div, is_exporting
 from .resize import adaptive_means, bilinear
+from .soft_sums import fuzzy_sums, gumbel_like, hard_sums
 
 EPS = 1e-7  # of the sum of memberships that a fuzzy representative is divided by
 
@@ -81,60 +83,69 @@ def ensemble(
         ]
     maps = F.linear(agent[0].to(x.dtype) if agents else x, in_weight, in_bias).flatten(1, 2)
     with torch.autocast(x.device.type, enabled=False):
-        # One copy, so that each map is one block for the products.
-        p, k1, v1, k2, v2 = full(maps).unflatten(2, (5, heads, -1)).permute(2, 0, 3, 1, 4).contiguous()
-        rep1, member1 = fuzzy_representatives(scores(centers[0], k1, fuzzy), v1, centers[1])
-        rep2, member2 = hard_representatives(scores(centers[2], k2, hard), v2, centers[3], noise)
-        rep = torch.cat([rep1, rep2], 2)
-        member = scores(rep, p, consensus).softmax(-1)
-        y = (member @ rep).transpose(1, 2).flatten(2)
+        p, k1, v1, k2, v2 = full(maps).unflatten(2, (5, heads, -1)).permute(2, 0, 3, 1, 4)
+        p, k1, k2 = (normalize(t) for t in (p, k1, k2))
+        q1, q2 = _queries(centers[0], fuzzy), _queries(centers[2], hard)
+        rep = torch.cat(
+            [
+                _fuzzy_representatives(with_ones(k1), q1, with_ones(v1), centers[1]),
+                _hard_representatives(with_ones(k2), q2, with_ones(v2), centers[3], noise),
+            ],
+            2,
+        )
+        q = _queries(rep, consensus)
+        y = _weighted(with_ones(p), q, rep).transpose(1, 2).flatten(2)
+        memberships = _memberships([with_ones(t) for t in (k1, k2, p)], [q1, q2, q]) if watched else None
     y = F.linear(y.to(maps.dtype), out_weight, out_bias)
     if agents:
         with torch.autocast(x.device.type, enabled=False):
             y = bilinear(full(y).unflatten(1, (agents, agents)), (H, W)).to(y.dtype)
-    memberships = Memberships(member1.detach(), member2.detach(), member.detach()) if watched else None
     return y.view(B, H, W, -1), memberships
 
 
-def scores(centers: Tensor, keys: Tensor, similarity: Similarity) -> Tensor:
-    """α·cos + β: centers B×e×M×D, keys B×e×n×D → B×e×n×M, centers last, as the softmax wants them."""
-    directions = normalize(centers) * full(similarity.alpha)[:, None]
-    return normalize(keys) @ directions.transpose(2, 3) + full(similarity.beta)
+def with_ones(x: Tensor) -> Tensor:
+    """A map and a channel of ones, …×D → …×(D + 1): what a shift is multiplied by, or what counts positions."""
+    return torch.cat([x, torch.ones_like(x[..., :1])], -1)
 
 
-def fuzzy_representatives(score: Tensor, values: Tensor, centers: Tensor) -> tuple[Tensor, Tensor]:
-    """Each position belongs to all centers, by a softmax.
-
-    Args:
-        score: B×e×n×M.
-        values: B×e×n×D.
-        centers: Those of the values, B×e×M×D.
-
-    Returns:
-        (v̄ + Σ A·v) / Σ A, B×e×M×D, and A, B×e×n×M.
-    """
-    member = score.softmax(-1)
-    total = member.sum(2)[..., None] + EPS
-    return (centers + member.transpose(2, 3) @ values) / total, member
+def _queries(centers: Tensor, similarity: Similarity) -> Tensor:
+    """What keys with ones are multiplied by to give α·cos + β: B×e×M×D → B×e×M×(D + 1)."""
+    alpha, beta = (full(t)[:, None] for t in similarity)
+    directions = normalize(centers) * alpha
+    return torch.cat([directions, beta.expand_as(directions[..., :1])], -1)
 
 
-def hard_representatives(score: Tensor, values: Tensor, centers: Tensor, noise: bool) -> tuple[Tensor, Tensor]:
-    """Each position belongs to one center, with sigmoid(score) as its weight; the choice has the gradient of a softmax.
+def _fuzzy_representatives(keys: Tensor, queries: Tensor, values: Tensor, centers: Tensor) -> Tensor:
+    """(v̄ + Σ A·v) / Σ A, A being the softmax over the centers; keys and values end in ones, B×e×n×(D + 1)."""
+    sums = fuzzy_sums(*(t.flatten(0, 1) for t in (keys, queries, values))).view_as(queries)
+    return (centers + sums[..., :-1]) / (sums[..., -1:] + EPS)
 
-    Args:
-        score, values, centers: As of `fuzzy_representatives`.
-        noise: Whether Gumbel noise takes part in the choice.
 
-    Returns:
-        (v̄ + Σ A·v) / (1 + number of positions), B×e×M×D, and A, B×e×n×M.
-    """
-    noisy = score if not noise else score - torch.empty_like(score).exponential_().log()
-    soft = noisy.softmax(-1)
-    chosen = noisy.argmax(-1, keepdim=True) == torch.arange(score.shape[-1], device=score.device)
-    mask = chosen + soft - soft.detach()
-    member = score.sigmoid() * mask
-    count = mask.sum(2)[..., None]
-    return (centers + member.transpose(2, 3) @ values) / (1 + count), member
+def _hard_representatives(keys: Tensor, queries: Tensor, values: Tensor, centers: Tensor, noise: bool) -> Tensor:
+    """(v̄ + Σ A·v) / (1 + number of positions), A being the sigmoid of the score with the own center; arguments as
+    before, and whether Gumbel noise takes part in the choice."""
+    k, q, v = (t.flatten(0, 1) for t in (keys, queries, values))
+    sums = hard_sums(k, q, v, gumbel_like(k, q.shape[1]) if noise else None).view_as(queries)
+    return (centers + sums[..., :-1]) / (1 + sums[..., -1:])
+
+
+def _weighted(keys: Tensor, queries: Tensor, rep: Tensor) -> Tensor:
+    """Each position's mean of the representatives, by a softmax over them: an attention, B×e×n×D."""
+    if is_exporting():
+        return (keys @ queries.transpose(2, 3)).softmax(-1) @ rep
+    # As many channels for all three, in blocks of eight: what the fast kernels take.
+    width = ceil_div(keys.shape[-1], 8) * 8
+    padded = (F.pad(t, (0, width - t.shape[-1])) for t in (keys, queries, rep))
+    return F.scaled_dot_product_attention(*padded, scale=1.0)[..., : rep.shape[-1]]
+
+
+def _memberships(keys: list[Tensor], queries: list[Tensor]) -> Memberships:
+    """Of the fuzzy and the partitional clustering, which is without noise here, and of their consensus."""
+    with torch.no_grad():
+        scores = [k @ q.transpose(2, 3) for k, q in zip(keys, queries)]
+        best = scores[1].argmax(-1, keepdim=True)
+        hard = torch.zeros_like(scores[1]).scatter_(3, best, scores[1].sigmoid().gather(3, best))
+        return Memberships(scores[0].softmax(-1), hard, scores[2].softmax(-1))
 
 
 def _side(similarity: Similarity) -> int:
