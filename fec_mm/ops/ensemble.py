@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .assign import tile_size
 from .clustering import full, normalize
 from .regions import ceil_div, is_exporting
 from .resize import adaptive_means, bilinear
@@ -131,7 +132,8 @@ def _hard_representatives(keys: Tensor, queries: Tensor, values: Tensor, centers
 
 def _weighted(keys: Tensor, queries: Tensor, rep: Tensor) -> Tensor:
     """Each position's mean of the representatives, by a softmax over them: an attention, B×e×n×D."""
-    if is_exporting():
+    pairs = keys.shape[:3].numel() * queries.shape[2] if not is_exporting() else 0
+    if is_exporting() or pairs <= tile_size(keys.device):
         return (keys @ queries.transpose(2, 3)).softmax(-1) @ rep
     # As many channels for all three, in blocks of eight: what the fast kernels take.
     width = ceil_div(keys.shape[-1], 8) * 8

@@ -1,7 +1,7 @@
 """Sums of values over clusters that every position may belong to, without keeping scores of all pairs.
 
-Scores are products of keys and queries, computed tile by tile, so that a tile stays in cache, and once more in the
-backward pass. While compiling or exporting plain operators do the same.
+Scores are products of keys and queries. Where they are more than a tile, they are computed tile by tile, so that a tile
+stays in cache, and once more in the backward pass. Otherwise, and while compiling or exporting, plain operators do it.
 
 Shapes: G groups (images × heads), N positions, M centers, K channels of keys and queries, D of values. Values end in a
 column of ones, whose sums are the clusters' sizes.
@@ -22,7 +22,7 @@ from .regions import is_exporting
 
 def fuzzy_sums(keys: Tensor, queries: Tensor, values: Tensor) -> Tensor:
     """Σ A·v over the positions, A being the softmax over the centers: G×N×K, G×M×K, G×N×D → G×M×D."""
-    if torch.compiler.is_compiling() or is_exporting():
+    if _plain(keys, queries):
         return (keys @ queries.transpose(1, 2)).softmax(-1).transpose(1, 2) @ values
     return FuzzySums.apply(keys, queries, values)
 
@@ -39,7 +39,7 @@ def hard_sums(keys: Tensor, queries: Tensor, values: Tensor, noise: Tensor | Non
     Returns:
         G×M×D.
     """
-    if torch.compiler.is_compiling() or is_exporting():
+    if _plain(keys, queries):
         score = keys @ queries.transpose(1, 2)
         noisy = score if noise is None else score + noise
         soft = noisy.softmax(-1)
@@ -115,6 +115,12 @@ class HardSums(torch.autograd.Function):
             of_keys[:, n] = of_score @ queries
             of_queries.baddbmm_(of_score.transpose(1, 2), keys[:, n])
         return of_keys, of_queries, of_values, None
+
+
+def _plain(keys: Tensor, queries: Tensor) -> bool:
+    if torch.compiler.is_compiling() or is_exporting():
+        return True
+    return keys.shape[0] * keys.shape[1] * queries.shape[1] <= tile_size(keys.device)
 
 
 def _tiles(keys: Tensor, queries: Tensor) -> Iterator[tuple[slice, Tensor]]:

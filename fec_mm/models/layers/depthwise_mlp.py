@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fec_mm.ops.linear import linear
+from fec_mm.ops.mlp import silu_mlp
 
 from .depthwise import DepthwiseBranches
 
@@ -31,7 +32,7 @@ class BranchedMLP(nn.Module):
         bias: Tensor = self.fc2.bias
         if scale is not None:
             weight, bias = weight * scale[:, None], bias * scale
-        return F.linear(F.silu(linear(self.depthwise(x), self.fc1.weight, self.fc1.bias)), weight, bias)
+        return silu_mlp(self.depthwise(x), self.fc1.weight, self.fc1.bias, weight, bias)
 
 
 class ConvMLP(nn.Module):
