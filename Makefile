@@ -1,5 +1,5 @@
 # make train [TASK=classification|detection|segmentation]   train, evaluate and picture a small FEC on real digits
-# make test                                                 run the tests; make test-slow, test-faults, test-gpu: the marked ones
+# make test                                                 run the tests; test-slow, test-compile, test-faults, test-gpu: the marked ones
 # make gpu-report [ARGS=...]                                whether it works on this GPU, and how fast
 # make probe                                                the study of docs/probing.md on digits; JOBS=2 runs at a time
 # make lint                                                 ruff (format and rules) and mypy; make format: lay the code out
@@ -12,13 +12,13 @@ PY := .venv/bin/python
 PIP := $(PY) -m pip install --progress-bar off
 BUILD_TOOLS := torch== setuptools wheel ninja psutil numpy
 
-.PHONY: setup train probe test test-slow test-faults test-gpu gpu-report lint format clean
+.PHONY: setup train probe test test-slow test-compile test-faults test-gpu gpu-report lint format clean
 .DELETE_ON_ERROR:
 
 setup: .venv/installed
 
 # torch and the build tools first, then mmcv compiled against them (about 6 minutes on two cores), then everything else.
-# Beside a CPU-only torch, torchvision cannot load its compiled part: there, and only there, fec_mm/compat.py mends its import
+# Beside a CPU-only torch, torchvision cannot load its compiled part: there, and only there, fec_mm/compat mends its import
 # for every program of this environment, the toolboxes' own tools among them.
 .venv/installed: requirements.txt setup.py
 	test -x $(PY) || $(PYTHON) -m venv .venv
@@ -41,6 +41,9 @@ probe: setup
 
 test: setup
 	$(PY) -m pytest
+
+test-compile: setup
+	$(PY) -m pytest -m 'compile and not cuda'
 
 test-slow: setup
 	$(PY) -m pytest -m 'slow and not cuda and not faults'

@@ -31,7 +31,7 @@ EXTRAS = {
     'visualization': ['matplotlib>=3.7', 'rich', 'scikit-image>=0.22', 'scikit-learn>=1.3'],
     'probing': ['scikit-learn>=1.3', 'scipy', 'networkx', 'matplotlib>=3.7'],
     'export': ['onnx', 'onnxscript', 'onnxruntime'],
-    'test': ['pytest', 'hypothesis', 'selenium'],
+    'test': ['pytest', 'hypothesis', 'selenium', 'nbclient', 'ipykernel'],
 }
 
 

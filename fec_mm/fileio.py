@@ -1,4 +1,4 @@
-"""A file backend that never leaves a half-written file."""
+"""Files that are there whole or not at all."""
 
 from __future__ import annotations
 
@@ -7,9 +7,50 @@ import os
 import platform
 import re
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from mmengine.fileio import LocalBackend, register_backend
+
+from .errors import UserError
+
+
+def beside(target: str | Path) -> Path:
+    """Where to write what is renamed to `target` when it is whole: same folder, which is created, and extension."""
+    target = Path(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return target.with_name(f'.part.{target.name}')
+
+
+@contextlib.contextmanager
+def whole_file(target: str | Path) -> Iterator[Path]:
+    """A file to write within the block; at its end it is renamed to `target`, and after an error removed.
+
+    Args:
+        target: The file; its folder is created.
+
+    Yields:
+        The file beside `target` to write, with the same extension.
+
+    Raises:
+        UserError: It cannot be written: the disk is full, the folder not writable, ...; a `target` that was there is
+            untouched.
+    """
+    try:
+        part = beside(target)
+        try:
+            yield part
+            os.replace(part, target)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        raise UserError(f'{target}: cannot be written ({error}); choose another place or make room') from error
+
+
+def write_whole(target: str | Path, content: str | bytes) -> None:
+    """Write a text, in UTF-8, or bytes with `whole_file`; raises as that."""
+    with whole_file(target) as part:
+        part.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 class AtomicBackend(LocalBackend):
@@ -24,11 +65,11 @@ class AtomicBackend(LocalBackend):
         """Write bytes to a file, whole or not at all.
 
         Args:
-            obj: the content.
-            filepath: where; the folder is created.
+            obj: The content.
+            filepath: Where; the folder is created.
 
         Raises:
-            OSError: the disk is full, the folder not writable, ...; a file that was there is untouched.
+            OSError: The disk is full, the folder not writable, ...; a file that was there is untouched.
         """
         target = Path(filepath)
         target.parent.mkdir(parents=True, exist_ok=True)

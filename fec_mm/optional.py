@@ -14,11 +14,11 @@ def optional(module: str, needed_by: str) -> ModuleType:
     """Import a module of an extra.
 
     Args:
-        module: its full name.
-        needed_by: what needs it, for the error: 'figures'.
+        module: Its full name.
+        needed_by: What needs it, for the error: 'figures'.
 
     Raises:
-        UserError: its package is not installed.
+        UserError: Its package is not installed.
     """
     package = module.split('.')[0]
     try:

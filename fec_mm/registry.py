@@ -20,9 +20,11 @@ HOOKS = Registry(
     'hook',
     parent=MMENGINE_HOOKS,
     scope='fec_mm',
-    locations=['fec_mm.engine', 'fec_mm.evaluation.cluster_maps', 'fec_mm.visualization.hook'],
+    locations=['fec_mm.engine'],
 )
-DATASETS = Registry('dataset', parent=MMENGINE_DATASETS, scope='fec_mm', locations=['fec_mm.datasets.superclass'])
+DATASETS = Registry(
+    'dataset', parent=MMENGINE_DATASETS, scope='fec_mm', locations=['fec_mm.datasets.superclass_dataset']
+)
 METRICS = Registry(
     'metric',
     parent=MMENGINE_METRICS,

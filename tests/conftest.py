@@ -9,7 +9,7 @@ from unittest.mock import patch
 import pytest
 import torch
 
-from fec_mm.apis.config import import_toolbox
+from fec_mm.toolboxes.configs import import_toolbox
 
 
 @pytest.fixture(scope='session', autouse=True)

@@ -10,8 +10,9 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import MODELS, DefaultScope
 
+from fec_mm.checkpoints.released import convert
 from fec_mm.device.recordings import released_state
-from fec_mm.models.released import convert
+from fec_mm.models import FAMILIES
 
 BASE = Path(__file__).parents[1] / 'configs' / '_base_' / 'models'
 
@@ -40,14 +41,14 @@ def test_sizes_of_the_papers_models(name: str, scope: str, arch: str, dims: tupl
 
 def test_released_classifier_loads_strictly() -> None:
     model = build('fec_classifier', 'mmpretrain')
-    state = convert(released_state('fec_small_cls')).state_dict
+    state = convert(released_state('fec_small_cls'), FAMILIES).state_dict
     model.load_state_dict(state, strict=True)
     assert torch.equal(model.head.fc.bias, state['head.fc.bias'])
 
 
 @pytest.mark.parametrize(('name', 'scope'), [('mask-rcnn_fec_fpn', 'mmdet'), ('fec_fpn', 'mmseg')])
 def test_released_classifier_initialises_dense_models(name: str, scope: str, tmp_path: Path) -> None:
-    state = convert(released_state('fec_small_cls')).state_dict
+    state = convert(released_state('fec_small_cls'), FAMILIES).state_dict
     torch.save({'state_dict': state}, tmp_path / 'fec.pth')
     model = build(
         name, scope, init_cfg=dict(type='Pretrained', checkpoint=str(tmp_path / 'fec.pth'), prefix='backbone.')

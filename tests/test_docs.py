@@ -12,7 +12,7 @@ import pytest
 from mmengine.config import Config
 from PIL import Image
 
-from fec_mm.apis import train
+from fec_mm.cli import train
 
 from .test_recipes import build
 

@@ -17,7 +17,7 @@ from mmengine.registry import DefaultScope
 
 from fec_mm.datasets.breeds import TASKS
 from fec_mm.datasets.digits import load_digits
-from fec_mm.evaluation.layers import default_layers, record_features
+from fec_mm.evaluation.features import default_layers, record_features
 
 PROBING = Path(__file__).parents[1] / 'configs' / 'probing'
 MODELS = sorted(path.stem for path in (PROBING / '_base_/models').glob('*.py'))

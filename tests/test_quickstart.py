@@ -13,7 +13,7 @@ from pathlib import Path
 import cv2
 import pytest
 
-from fec_mm.apis import test, train
+from fec_mm.cli import test, train
 
 ROOT = Path(__file__).parents[1]
 # Its data, the score, and what makes it short.

@@ -32,13 +32,13 @@ SIZES = {
 }
 
 
-def build(cfg: Config) -> Any:
+def build(cfg: Config, device: str = 'meta') -> Any:
     registry = __import__(f'{cfg.default_scope}.registry', fromlist=['MODELS'])
     model = {**cfg.model, 'data_preprocessor': None}  # some processors make tensors on their own
     if cfg.default_scope == 'mmpretrain':
-        del model['train_cfg']  # Mixup and CutMix, which are the processor's
+        model.pop('train_cfg', None)  # Mixup and CutMix, which are the processor's
     # Swin reads its drop rates from a tensor while it is built.
-    device = 'cpu' if cfg.model.backbone.type == 'SwinTransformer' else 'meta'
+    device = 'cpu' if cfg.model.backbone.type == 'SwinTransformer' else device
     with DefaultScope.overwrite_default_scope(cfg.default_scope), torch.device(device):
         return registry.MODELS.build(model)
 

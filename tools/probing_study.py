@@ -23,11 +23,14 @@ from typing import Any
 import numpy as np
 from mmengine.config import Config
 
-from fec_mm.apis.cli import run_cli
-from fec_mm.apis.jobs import run_jobs, run_tool
-from fec_mm.apis.probe_report import markdown, score
+from fec_mm.cli.jobs import run_jobs, run_tool
+from fec_mm.cli.run import run_cli
+from fec_mm.datasets.digits import load_digits, load_uci_digits
 from fec_mm.errors import UserError
-from fec_mm.fileio import AtomicBackend
+from fec_mm.evaluation.layer_probe import probe
+from fec_mm.evaluation.probe_report import markdown, score
+from fec_mm.fileio import write_whole
+from fec_mm.visualization.probe_figures import layer_figure
 
 TOOLS = Path(__file__).resolve().parent
 BASE = TOOLS.parent / 'configs' / 'probing' / '_base_'
@@ -74,13 +77,13 @@ def run(folder: Path, text: str, uci: Path) -> dict[str, Any]:
     """Train and probe the config `text` in `folder`, or what is left of that.
 
     Args:
-        uci: the other digits.
+        uci: The other digits.
 
     Returns:
         The content of the probe's `results.json`, and under `uci` the layers of that of the other digits.
 
     Raises:
-        UserError: a tool failed; what it said is in `folder/log`.
+        UserError: A tool failed; what it said is in `folder/log`.
     """
     file, record = folder / 'config.py', folder / 'settings.json'
     cfg = Config.fromstring(text, '.py')
@@ -93,8 +96,8 @@ def run(folder: Path, text: str, uci: Path) -> dict[str, Any]:
         (f'probe_{UCI}', ('--cfg-options', f'test_dataloader.dataset.dataset.data_root={uci}')),
     ):
         if not (folder / name / 'index.html').is_file():
-            AtomicBackend().put(text.encode(), file)
-            AtomicBackend().put(settings.encode(), record)
+            write_whole(file, text)
+            write_whole(record, settings)
             checkpoint = folder / 'train' / f'epoch_{cfg.max_epochs}.pth'
             if not checkpoint.is_file():
                 _tool(folder, 'train.py', file, '--work-dir', folder / 'train', '--resume')
@@ -124,9 +127,6 @@ def _tool(folder: Path, tool: str, *arguments: object) -> None:
 def pixel_scores() -> dict[str, dict[str, Any]]:
     """What the pixels alone give, by grouping, in the form of a layer of a run: the same probe on the held-out
     images."""
-    from fec_mm.datasets.digits import load_digits, load_uci_digits
-    from fec_mm.evaluation.probe import probe
-
     task = Config.fromfile(BASE / 'tasks' / 'digits.py')
     found: dict[str, dict[str, Any]] = {}
     for grouping in GROUPINGS:
@@ -167,10 +167,7 @@ def summary(runs: Runs, pixels: Mapping[str, Mapping[str, Any]]) -> list[list[st
 
 def write_summary(work_dir: Path, runs: Runs) -> None:
     """Write `summary.md`, `summary.json`, and a plot of each score against the layer, the pixels' dashed."""
-    from fec_mm.visualization.probe_figures import layer_figure
-
     pixels = pixel_scores()
-    put = AtomicBackend().put
     for title, key in SCORES.items():
         lines = {
             f'{model} {grouping}': {layer: over_seeds(results, layer, key) for layer in results[0]['layers']}
@@ -179,13 +176,13 @@ def write_summary(work_dir: Path, runs: Runs) -> None:
         picture = BytesIO()
         floor = {grouping: over_seeds([layer], PIXELS, key)[0] for grouping, layer in pixels.items()}
         layer_figure(lines, title, floor).savefig(picture, format='png', dpi=100)
-        put(picture.getvalue(), work_dir / f'{title.replace(" ", "_").lower()}.png')
+        write_whole(work_dir / f'{title.replace(" ", "_").lower()}.png', picture.getvalue())
     plain = [
         {'model': model, 'superclasses': grouping, 'seeds': [dict(r) for r in results]}
         for (model, grouping), results in runs.items()
     ]
-    put(json.dumps({'runs': plain, PIXELS: pixels}).encode(), work_dir / 'summary.json')
-    put(markdown(summary(runs, pixels)).encode(), work_dir / 'summary.md')
+    write_whole(work_dir / 'summary.json', json.dumps({'runs': plain, PIXELS: pixels}))
+    write_whole(work_dir / 'summary.md', markdown(summary(runs, pixels)))
 
 
 def main(argv: Sequence[str] | None = None) -> None:

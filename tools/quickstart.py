@@ -14,7 +14,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from fec_mm.apis.cli import run_cli
+import mmengine
+
+from fec_mm.cli.run import run_cli
 from fec_mm.errors import UserError
 
 # The converter, the data set, held-out images to draw, and the score that is printed.
@@ -38,7 +40,6 @@ def main() -> None:
     parser.add_argument('task', choices=TASKS)
     parser.add_argument('--work-dir', type=Path, help='default: work_dirs/quickstart/<task>')
     args = parser.parse_args()
-    import mmengine
 
     tools = Path(__file__).parent
     config = tools.parent / 'configs' / 'quickstart' / f'{args.task}.py'

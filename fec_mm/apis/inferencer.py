@@ -13,16 +13,15 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 from mmengine.registry import DefaultScope
 
-from fec_mm.datasets.hidden import is_hidden
+from fec_mm.compat.hidden import is_hidden
 from fec_mm.datasets.image_suffixes import image_suffixes, is_image
+from fec_mm.datasets.readable import readable
 from fec_mm.errors import UserError, shown
+from fec_mm.toolboxes.bands import many_bands, three_band_pictures
+from fec_mm.toolboxes.table import BY_TASK, TOOLBOXES
 
-from .images import readable
 from .models import get_config, get_model
-from .outputs import PAINTERS
-from .painting import many_bands, three_band_pictures
 
-SCOPES = {'classification': 'mmpretrain', 'detection': 'mmdet', 'segmentation': 'mmseg'}
 Image = Union[str, PathLike, np.ndarray]
 
 
@@ -31,29 +30,29 @@ class FECInferencer:
     FILE)('image.jpg')`.
 
     Args:
-        task: classification, detection or segmentation.
-        model: a name of `list_models(task)`, a config file, or a config.
-        weights: checkpoint, read weights-only and loaded strictly.
-        device: default: an accelerator if there is one.
+        task: Classification, detection or segmentation.
+        model: A name of `list_models(task)`, a config file, or a config.
+        weights: Checkpoint, read weights-only and loaded strictly.
+        device: Default: an accelerator if there is one.
 
     Raises:
-        UserError: an unknown task or model, a model of another task, a checkpoint that is damaged or of another model.
+        UserError: An unknown task or model, a model of another task, a checkpoint that is damaged or of another model.
     """
 
     def __init__(
         self, task: str, model: str | PathLike[str] | Config, weights: str | PathLike[str], device: str | None = None
     ) -> None:
-        if task not in SCOPES:
-            raise UserError(f"task '{task}' is none of {', '.join(SCOPES)}")
-        self.task = task
+        if task not in BY_TASK:
+            raise UserError(f"task '{task}' is none of {', '.join(BY_TASK)}")
+        self.task, self.scope = task, BY_TASK[task].scope
         cfg = get_config(model)
-        if cfg.default_scope != SCOPES[task]:
-            other = next((t for t, scope in SCOPES.items() if scope == cfg.default_scope), cfg.default_scope)
+        if cfg.default_scope != self.scope:
+            other = TOOLBOXES[cfg.default_scope].task if cfg.default_scope in TOOLBOXES else cfg.default_scope
             raise UserError(
                 f"{cfg.filename or 'the config'} is for {other}: use it as such, or choose of list_models('{task}')"
             )
         if not cfg.get('visualizer'):
-            cfg.visualizer = dict(type=PAINTERS[cfg.default_scope][3])
+            cfg.visualizer = dict(type=BY_TASK[task].painter.visualizer)
         built = get_model(cfg, weights, device)
         with DefaultScope.overwrite_default_scope(cfg.default_scope):
             self.inferencer = _inferencer(task, built, device)
@@ -64,16 +63,16 @@ class FECInferencer:
         """Run the model, with a progress bar.
 
         Args:
-            inputs: image file, folder of images, H×W×3 array (BGR, as `mmcv.imread` reads it), or a sequence of these.
-            out_dir: for pictures with the predictions painted on them, in `out_dir/vis`; default: none.
-            kwargs: of the toolbox's inferencer, such as `batch_size` and `return_datasamples` of each.
+            inputs: Image file, folder of images, H×W×3 array (BGR, as `mmcv.imread` reads it), or a sequence of these.
+            out_dir: For pictures with the predictions painted on them, in `out_dir/vis`. Default: none.
+            kwargs: Of the toolbox's inferencer, such as `batch_size` and `return_datasamples` of each.
 
         Returns:
             What the toolbox's inferencer returns: of mmpretrain a list with a dict for each image, of mmdet and mmseg a
             dict with `predictions` and `visualization`.
 
         Raises:
-            UserError: no such file or no image; a folder without images; more than four bands, in classification.
+            UserError: No such file or no image; a folder without images; more than four bands, in classification.
         """
         if out_dir is not None and self.task == 'classification':
             Path(out_dir).mkdir(parents=True, exist_ok=True)
@@ -84,7 +83,7 @@ class FECInferencer:
         images = [image for item in given for image in _images(item)]
         if self.task == 'classification':
             _check_bands(images)
-        with DefaultScope.overwrite_default_scope(SCOPES[self.task]), three_band_pictures():
+        with DefaultScope.overwrite_default_scope(self.scope), three_band_pictures():
             return self.inferencer(images, **kwargs)
 
 

@@ -11,22 +11,29 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.device import get_device
 from mmengine.fileio import load
-from mmengine.logging import print_log
+from mmengine.logging import MMLogger, print_log
+from mmengine.registry import DATASETS
+from mmengine.runner import set_random_seed
+from mmengine.runner.checkpoint import _load_checkpoint
 
 import fec_mm
+from fec_mm.checkpoints.fitting import load_strictly
+from fec_mm.checkpoints.reading import check_checkpoint, check_pretrained_parts
 from fec_mm.datasets.class_names import difference
 from fec_mm.errors import UserError
-
-from .config import TOOLBOXES, check_scope, import_toolbox, read_config
-from .pure_python import with_names
+from fec_mm.toolboxes.building import build_model, check_backbone
+from fec_mm.toolboxes.configs import read_config
+from fec_mm.toolboxes.pure_python import with_names
+from fec_mm.toolboxes.table import TOOLBOXES
 
 
 def project_folder() -> Path:
     """Where `configs`, `tools` and `model-index.yml` are: in the checkout, or in an installed wheel in `fec_mm/.mim`.
 
     Raises:
-        UserError: in neither.
+        UserError: In neither.
     """
     package = Path(fec_mm.__file__).parent
     for folder in (package / '.mim', package.parent):
@@ -48,8 +55,8 @@ def list_models(task: str | None = None, pattern: str | None = None) -> list[str
     """The names that `get_model` knows.
 
     Args:
-        task: classification, detection or segmentation; default: all.
-        pattern: with wildcards, such as `'*fec-small*'`; default: all.
+        task: Classification, detection or segmentation. Default: all.
+        pattern: With wildcards, such as `'*fec-small*'`. Default: all.
     """
     names = sorted(name for name, path in _configs().items() if task in (None, path.split('/')[1]))
     return names if pattern is None else fnmatch.filter(names, pattern)
@@ -59,13 +66,13 @@ def get_config(model: str | PathLike[str] | Config) -> Config:
     """The config of a model.
 
     Args:
-        model: a name of `list_models`, a config file, or a config, which is copied.
+        model: A name of `list_models`, a config file, or a config, which is copied.
 
     Raises:
-        UserError: no such name or file; it names the nearest.
+        UserError: No such name or file; it names the nearest.
     """
     if isinstance(model, Config):
-        return with_names(deepcopy(model), TOOLBOXES)
+        return with_names(deepcopy(model), tuple(TOOLBOXES))
     if Path(model).suffix == '.py':
         return read_config(str(model))
     configs = _configs()
@@ -81,60 +88,41 @@ def get_model(
     """A model of one of the three toolboxes, for evaluation.
 
     Args:
-        model: a name of `list_models`, a config file, or a config.
-        pretrained: checkpoint, read weights-only and loaded strictly; default: none, and `model.init_weights()`
+        model: A name of `list_models`, a config file, or a config.
+        pretrained: Checkpoint, read weights-only and loaded strictly. Default: none, and `model.init_weights()`
             initialises it as at the start of its training.
-        device: default: an accelerator if there is one.
+        device: Default: an accelerator if there is one.
 
     Returns:
         A `mmengine.model.BaseModel` in evaluation mode, which the toolboxes' inference functions take: with its config
         and, as far as checkpoint or config have them, the names and colours of the classes.
 
     Raises:
-        UserError: an unknown name; a checkpoint that is damaged or of another model.
+        UserError: An unknown name; a checkpoint that is damaged or of another model.
     """
     cfg = get_config(model)
-    import_toolbox(check_scope(cfg))
-    from mmengine.device import get_device
-    from mmengine.model import revert_sync_batchnorm
-    from mmengine.registry import MODELS, DefaultScope
-
-    from fec_mm.compat import has_accelerator
-
-    device = device or get_device()
-    if cfg.get('data_preprocessor'):
-        cfg.model.setdefault('data_preprocessor', cfg.data_preprocessor)
-    with DefaultScope.overwrite_default_scope(cfg.default_scope):
-        built = MODELS.build(cfg.model)
+    built = build_model(cfg)
     meta = _dataset_meta(cfg)
     if pretrained is not None:
         known = _load(built, str(pretrained))
         _compare(meta, known, cfg)
         meta.update(known)
-    if not has_accelerator():
-        built = revert_sync_batchnorm(built)
     built.cfg = built._config = cfg  # as mmdet and mmseg, and as mmpretrain call it
     built.dataset_meta = built._dataset_meta = meta
-    return built.to(device).eval()
+    return built.to(device or get_device()).eval()
 
 
 def seeded_model(cfg: Config, checkpoint: str | None) -> Any:
     """The model of a checkpoint or, without one, as the config's seed (or 0) initialises it; raises as `get_model`.
 
     Raises:
-        UserError: also of a model without a backbone.
+        UserError: Also of a model without a backbone.
     """
-    from mmengine.logging import MMLogger
-    from mmengine.runner import set_random_seed
-
     set_random_seed((cfg.get('randomness') or {}).get('seed') or 0)
     if checkpoint is None:
-        from .checkpoints import check_pretrained_parts
-
         check_pretrained_parts(cfg.model)
     model = get_model(cfg, checkpoint)
-    if not hasattr(model, 'backbone'):
-        raise UserError(f'{cfg.filename}: {type(model).__name__} has no backbone to look into')
+    check_backbone(model, cfg)
     if checkpoint is None:
         logger = MMLogger.get_current_instance()
         level = logger.level
@@ -146,12 +134,6 @@ def seeded_model(cfg: Config, checkpoint: str | None) -> Any:
 
 def _load(model: Any, path: str) -> dict[str, Any]:
     """Load a checkpoint strictly; returns what it says of the classes."""
-    from mmengine.runner.checkpoint import _load_checkpoint
-
-    from fec_mm.engine.strict_load_hook import load_strictly
-
-    from .checkpoints import check_checkpoint
-
     check_checkpoint(path)
     checkpoint = _load_checkpoint(path, map_location='cpu')
     load_strictly(model, checkpoint, path)
@@ -160,8 +142,6 @@ def _load(model: Any, path: str) -> dict[str, Any]:
 
 def _dataset_meta(cfg: Config) -> dict[str, Any]:
     """What the test data set's type and its config say of the classes, without looking at the data."""
-    from mmengine.registry import DATASETS
-
     dataset = cfg.get('test_dataloader', {}).get('dataset', {})
     with DATASETS.switch_scope_and_registry(cfg.default_scope) as datasets:
         kind = datasets.get(dataset['type']) if 'type' in dataset else None

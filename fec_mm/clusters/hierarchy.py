@@ -24,15 +24,15 @@ def cluster_levels(pools: Sequence[Tensor], image_size: tuple[int, int]) -> list
     none, and go with their neighbour. Each pooling layer's clusters are the positions that the next one clusters.
 
     Args:
-        pools: the assignments of successive pooling layers, B×1×h×w, as raster positions in ceil(h/2)×ceil(w/2).
+        pools: The assignments of successive pooling layers, B×1×h×w, as raster positions in ceil(h/2)×ceil(w/2).
         image_size: H, W.
 
     Returns:
         For each pooling layer a label map, B×H×W; labels are raster positions in that layer's pooled map.
 
     Raises:
-        UserError: there is no pooling layer, as in Context Cluster.
-        ValueError: the shapes do not follow from each other.
+        UserError: There is no pooling layer, as in Context Cluster.
+        ValueError: The shapes do not follow from each other.
     """
     if not pools:
         raise UserError(
@@ -60,8 +60,8 @@ def layer_labels(ids: Tensor, pools: Sequence[Tensor], image_size: tuple[int, in
     positions.
 
     Args:
-        ids: the layer's assignments, B×heads×h×w.
-        pools: those of the backbone's pooling layers, B×1×…; none where convolutions halve the map, as in Context
+        ids: The layer's assignments, B×heads×h×w.
+        pools: Those of the backbone's pooling layers, B×1×…; none where convolutions halve the map, as in Context
             Cluster.
         image_size: H, W.
 
@@ -69,7 +69,7 @@ def layer_labels(ids: Tensor, pools: Sequence[Tensor], image_size: tuple[int, in
         B×heads×H×W, the layer's center of each pixel.
 
     Raises:
-        ValueError: no stage of the backbone has a map of the layer's size.
+        ValueError: No stage of the backbone has a map of the layer's size.
     """
     level, size = 0, (image_size[0] // STEM_STRIDE, image_size[1] // STEM_STRIDE)
     while size != ids.shape[2:]:
@@ -101,15 +101,15 @@ def merge_clusters(labels: Tensor, features: Tensor, groups: int, seed: int = 0)
 
     Args:
         labels: B×H×W, of the last level.
-        features: the representatives that the labels are raster positions of, B×C×h×w: the backbone's last output.
-        groups: k, how many groups.
-        seed: of k-means.
+        features: The representatives that the labels are raster positions of, B×C×h×w: the backbone's last output.
+        groups: K, how many groups.
+        seed: Of k-means.
 
     Returns:
         B×H×W, the group of each pixel, from 0 for the group of most pixels to k − 1.
 
     Raises:
-        UserError: an image has fewer clusters than `groups`, or scikit-learn is not installed.
+        UserError: An image has fewer clusters than `groups`, or scikit-learn is not installed.
     """
     cluster = optional('sklearn.cluster', 'merged clusters')
     merged = []

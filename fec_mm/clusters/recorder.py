@@ -13,7 +13,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from fec_mm.errors import UserError
-from fec_mm.models.layers import AssignmentTap, ClusterPool, PointStem
+from fec_mm.models.layers import AssignmentTap, PointStem, PoolingLayer
 
 
 @dataclass
@@ -50,10 +50,10 @@ def record_assignments(model: nn.Module) -> Iterator[Assignments]:
     those that complete a batch's images are, at the bottom and on the right.
 
     Args:
-        model: a backbone, or whatever contains one.
+        model: A backbone, or whatever contains one.
 
     Raises:
-        UserError: it has no clustering layer.
+        UserError: It has no clustering layer.
     """
     record, handles = Assignments(), []
 
@@ -67,7 +67,7 @@ def record_assignments(model: nn.Module) -> Iterator[Assignments]:
             for tap in layer.children():
                 if isinstance(tap, AssignmentTap):
                     handles.append(tap.register_forward_hook(_keep(record.layers, name)))
-                    if isinstance(layer, ClusterPool):
+                    if isinstance(layer, PoolingLayer):
                         record.pool_names.add(name)
         if not any(isinstance(module, AssignmentTap) for module in model.modules()):
             raise UserError(

@@ -11,8 +11,6 @@ import numpy as np
 from fec_mm.errors import UserError
 from fec_mm.optional import optional
 
-from .superclasses import Superclass
-
 if TYPE_CHECKING:
     import networkx
 
@@ -23,6 +21,14 @@ GET_THEM = (
     f'get {", ".join(FILES)} from github.com/MadryLab/BREEDS-Benchmarks, folder imagenet_class_hierarchy/modified, '
     'into one folder'
 )
+
+
+class Superclass(NamedTuple):
+    """Classes under one label; `wnid` is the WordNet id of BREEDS, `subclasses` are class indices of the data set."""
+
+    wnid: str | None
+    name: str
+    subclasses: tuple[int, ...]
 
 
 class Task(NamedTuple):
@@ -62,7 +68,7 @@ def task_named(name: str) -> Task:
     """The task of that name.
 
     Raises:
-        UserError: there is none.
+        UserError: There is none.
     """
     if name not in TASKS:
         raise UserError(f"BREEDS has no task '{name}': choose one of {', '.join(TASKS)}")
@@ -73,11 +79,11 @@ def read_hierarchy(folder: str | Path) -> Hierarchy:
     """Read the three files of BREEDS.
 
     Args:
-        folder: with `class_hierarchy.txt` (parent child, a line each), `node_names.txt` (id, tab, name) and
+        folder: With `class_hierarchy.txt` (parent child, a line each), `node_names.txt` (id, tab, name) and
             `dataset_class_info.json` ([class index, wnid, name] of each class).
 
     Raises:
-        UserError: one is missing or damaged; the text says where to get it.
+        UserError: One is missing or damaged; the text says where to get it.
     """
     nx = optional('networkx', 'tasks of BREEDS')
     edges_file, names_file, classes_file = (Path(folder, name) for name in FILES)
@@ -108,7 +114,7 @@ def derive(task: Task, hierarchy: Hierarchy) -> list[Superclass]:
     """The superclasses of a task, sorted by wnid, with the subclasses that BREEDS draws for each.
 
     Raises:
-        UserError: there are not as many superclasses as the task has.
+        UserError: There are not as many superclasses as the task has.
     """
     nx = optional('networkx', 'tasks of BREEDS')
     classes = hierarchy.classes.keys() & set(hierarchy.graph)

@@ -17,10 +17,10 @@ def difference(first: Sequence[str], second: Sequence[str], first_is: str, secon
     """How two lists of classes differ.
 
     Args:
-        first: names, in the order of their numbers.
-        second: the others.
-        first_is: what has the one list, for the text.
-        second_is: what has the other.
+        first: Names, in the order of their numbers.
+        second: The others.
+        first_is: What has the one list, for the text.
+        second_is: What has the other.
 
     Returns:
         None where they are the same, or one of them is empty and names nothing.

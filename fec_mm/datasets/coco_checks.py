@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from mmengine.logging import print_log
 
 from fec_mm.errors import UserError
 
@@ -83,12 +84,12 @@ def check_categories(found: Sequence[str], classes: Sequence[str], path: str) ->
     """Make sure that the categories of a file are the classes of a config, in their order.
 
     Args:
-        found: names of the categories that are among the classes, in the order of the file.
-        classes: of `metainfo`.
-        path: of the file, for the errors.
+        found: Names of the categories that are among the classes, in the order of the file.
+        classes: Of `metainfo`.
+        path: Of the file, for the errors.
 
     Raises:
-        UserError: naming the first class that is not there, or not there, or there twice.
+        UserError: Naming the first class that is not there, or not there, or there twice.
     """
     if isinstance(classes, str):
         raise UserError(one_name(classes))
@@ -109,12 +110,12 @@ def check_masks(dataset: Any, info: dict[str, Any], annotations: Sequence[Mappin
     """Make sure that what a data set with masks has read of an image has them: its pipeline fails otherwise.
 
     Args:
-        dataset: a `CocoDataset`; without `LoadAnnotations(with_mask=True)` it passes.
-        info: what it made of the image.
-        annotations: of the image.
+        dataset: A `CocoDataset`; without `LoadAnnotations(with_mask=True)` it passes.
+        info: What it made of the image.
+        annotations: Of the image.
 
     Raises:
-        UserError: naming the annotation.
+        UserError: Naming the annotation.
     """
     steps = getattr(getattr(dataset, 'pipeline', None), 'transforms', ())
     least = (dataset.filter_cfg or {}).get('min_size', 0) if not dataset.test_mode else 0
@@ -136,11 +137,11 @@ def check_coco(content: Mapping[str, Any], path: str) -> None:
     Boxes that mmdet leaves out, since they are empty or outside of their image, are counted in a warning.
 
     Args:
-        content: of the file; without annotations, as of a test set, it passes.
-        path: of the file, for the errors.
+        content: Of the file; without annotations, as of a test set, it passes.
+        path: Of the file, for the errors.
 
     Raises:
-        UserError: naming the file and the first wrong entry.
+        UserError: Naming the file and the first wrong entry.
     """
     for name, fields in NEEDED.items():
         entries = content.get(name, [] if name == 'annotations' else None)
@@ -181,7 +182,6 @@ def check_coco(content: Mapping[str, Any], path: str) -> None:
 
 
 def _warn(text: str) -> None:
-    from mmengine.logging import print_log
 
     print_log(text, 'current', logging.WARNING)
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from mmengine.logging import print_log
 
 
 def repair_coco(content: Mapping[str, Any], path: str) -> None:
@@ -21,8 +22,8 @@ def repair_coco(content: Mapping[str, Any], path: str) -> None:
     - `area`: that of the mask, or of the box, where it is no number.
 
     Args:
-        content: of the file, changed in place.
-        path: of the file, for the log.
+        content: Of the file, changed in place.
+        path: Of the file, for the log.
     """
     found = content.get('annotations')
     annotations = [ann for ann in found if isinstance(ann, dict)] if isinstance(found, list) else []
@@ -43,8 +44,6 @@ def repair_coco(content: Mapping[str, Any], path: str) -> None:
     if areas:
         done.append(f'{len(areas)} times no area: computed')
     if done:
-        from mmengine.logging import print_log
-
         print_log(f'{path}: of {len(annotations)} annotations, {"; ".join(done)}', 'current', logging.WARNING)
 
 

@@ -7,7 +7,12 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from .hidden import is_hidden
+import cv2
+import numpy as np
+from PIL import Image
+
+from fec_mm.compat.hidden import is_hidden
+
 from .leaves import where
 
 # What OpenCV decodes, which reads images in every pipeline unless another backend is named.
@@ -19,10 +24,6 @@ OTHERS = ('.avif', '.gif', '.heic', '.heif', '.jp2', '.jxl', '.psd', '.svg', '.t
 @functools.cache
 def image_suffixes() -> tuple[str, ...]:
     """Suffixes of image files, in lower case; `.gif` where the installed OpenCV reads it."""
-    import cv2
-    import numpy as np
-    from PIL import Image
-
     file = BytesIO()
     Image.new('L', (1, 1)).save(file, 'GIF')
     return (*SUFFIXES, '.gif') if cv2.imdecode(np.frombuffer(file.getvalue(), np.uint8), 1) is not None else SUFFIXES
@@ -51,7 +52,7 @@ def passed_over(leaf: Any) -> str | None:
     """A line on images that lie among those of a data set and are not taken; None where there are none.
 
     Args:
-        leaf: of mmpretrain, in folders of classes, or of mmseg, which takes one suffix alone.
+        leaf: Of mmpretrain, in folders of classes, or of mmseg, which takes one suffix alone.
     """
     if hasattr(leaf, 'img_suffix') and hasattr(leaf, 'seg_map_suffix') and not leaf.ann_file:
         others, taken, setting = _beside(leaf), leaf.img_suffix, 'img_suffix'

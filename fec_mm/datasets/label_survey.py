@@ -96,10 +96,10 @@ def survey_labels(leaf: Any, ignored: Iterable[int] = (), maps: int = MAPS, seco
     """Read label maps of a data set, evenly spread.
 
     Args:
-        leaf: a built data set of mmseg.
-        ignored: labels that do not count, beside those that the data set knows of.
-        maps: how many at most.
-        seconds: after which to stop.
+        leaf: A built data set of mmseg.
+        ignored: Labels that do not count, beside those that the data set knows of.
+        maps: How many at most.
+        seconds: After which to stop.
 
     Returns:
         None where there are no label maps, or no names. A map that cannot be read is passed over: whoever trains on it

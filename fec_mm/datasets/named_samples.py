@@ -23,7 +23,7 @@ class NamedSamples(Compose):
     """The steps of a pipeline: what they raise about a file that they read names it.
 
     Args:
-        steps: built transforms; the list itself is used.
+        steps: Built transforms; the list itself is used.
     """
 
     def __init__(self, steps: list[Any]) -> None:
@@ -33,7 +33,7 @@ class NamedSamples(Compose):
         """Run the steps.
 
         Raises:
-            UserError: naming the image or the label map that cannot be decoded, or of which resizing leaves nothing.
+            UserError: Naming the image or the label map that cannot be decoded, or of which resizing leaves nothing.
                 All other exceptions pass as they are.
         """
         try:

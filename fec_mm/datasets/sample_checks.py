@@ -23,8 +23,8 @@ class CheckSample:
       (Resizing would hide the one, and metrics pass over the other.)
 
     Args:
-        classes: how many the data set has; None: label maps are not looked at.
-        ignored: labels of pixels that do not count.
+        classes: How many the data set has; None: label maps are not looked at.
+        ignored: Labels of pixels that do not count.
     """
 
     def __init__(self, classes: int | None = None, ignored: Iterable[int] = (255,)) -> None:
@@ -34,7 +34,7 @@ class CheckSample:
         """Pass the results on.
 
         Raises:
-            UserError: naming the file.
+            UserError: Naming the file.
         """
         shape = tuple(results['ori_shape'][:2]) if 'ori_shape' in results else None
         said = results.get('height'), results.get('width')
@@ -104,7 +104,7 @@ def check_reduced_zero(leaf: Any) -> None:
     asserts.
 
     Raises:
-        UserError: they do not. Which of them to follow is a matter of the label maps: both ways train.
+        UserError: They do not. Which of them to follow is a matter of the label maps: both ways train.
     """
     said = getattr(leaf, 'reduce_zero_label', None)
     for step in getattr(getattr(leaf, 'pipeline', None), 'transforms', ()):

@@ -19,10 +19,10 @@ def prepare_datasets(cfg: Any) -> None:
     mmpretrain passes over images that end in `.webp`, `.tiff`, `.jfif` or `.gif` (mmpretrain/datasets/custom.py).
 
     Args:
-        cfg: a full config, changed in place.
+        cfg: A full config, changed in place.
 
     Raises:
-        UserError: one name instead of a list of names.
+        UserError: One name instead of a list of names.
     """
     for dataset in _datasets([cfg.get(f'{part}_dataloader') for part in ('train', 'val', 'test')]):
         for names in (dataset.get('classes'), (dataset.get('metainfo') or {}).get('classes')):

@@ -6,20 +6,13 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Union
+from typing import Any, Union
 
 import numpy as np
 
 from fec_mm.errors import UserError
 
-
-class Superclass(NamedTuple):
-    """Classes under one label; `wnid` is the WordNet id of BREEDS, `subclasses` are class indices of the data set."""
-
-    wnid: str | None
-    name: str
-    subclasses: tuple[int, ...]
-
+from .breeds import Superclass, derive, read_hierarchy, task_named
 
 # A JSON file; what is in one; or dict(task='living17', hierarchy=DIR).
 Source = Union[str, Sequence[Mapping[str, Any]], Mapping[str, str]]
@@ -29,17 +22,15 @@ def load_superclasses(source: Source, shuffle: int | None = None) -> list[Superc
     """The superclasses that a config names.
 
     Args:
-        source: the path of a JSON file `[{"name": ..., "subclasses": [class indices]}, ...]` as
+        source: The path of a JSON file `[{"name": ..., "subclasses": [class indices]}, ...]` as
             `tools/dataset_converters/breeds.py` writes it; such a list; or `dict(task=..., hierarchy=...)`, a task of
             BREEDS.
-        shuffle: the seed with which the subclasses are dealt out anew, see `shuffled`.
+        shuffle: The seed with which the subclasses are dealt out anew, see `shuffled`.
 
     Raises:
-        UserError: there is no such file or task, it is no list of superclasses, or a class is in two of them.
+        UserError: There is no such file or task, it is no list of superclasses, or a class is in two of them.
     """
     if isinstance(source, Mapping):
-        from .breeds import derive, read_hierarchy, task_named
-
         if set(source) != {'task', 'hierarchy'}:
             raise UserError(f'superclasses={dict(source)}: a BREEDS task is dict(task=..., hierarchy=DIR)')
         superclasses, where = derive(task_named(source['task']), read_hierarchy(source['hierarchy'])), source['task']

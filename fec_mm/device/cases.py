@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from fec_mm.models import FEC, ContextCluster
 from fec_mm.models.backbones.cluster_backbone import ClusterBackbone
-from fec_mm.models.layers import ClusterBlock, ClusterPool
+from fec_mm.models.layers import ClusterBlock, PoolingLayer
 
 from .networks import DENSE, DETECTION, SEGMENTATION, TINY
 
@@ -83,16 +83,16 @@ class Case:
     """One row of a table. Everything a process of its own needs to repeat it.
 
     Args:
-        task: of `TASKS`.
-        arch: of `ARCHS` or `PEERS`, or 'tiny', two blocks.
+        task: Of `TASKS`.
+        arch: Of `ARCHS` or `PEERS`, or 'tiny', two blocks.
         size: H, W.
-        batch: images.
+        batch: Images.
         mode: 'eval', forward, or 'train', forward and backward.
         device: 'cpu' or 'cuda[:i]'.
-        precision: of `PRECISIONS`.
-        launch: how the network is run: 'eager'; 'compiled', whole and for any size; 'blocks', each compiled for this
+        precision: Of `PRECISIONS`.
+        launch: How the network is run: 'eager'; 'compiled', whole and for any size; 'blocks', each compiled for this
             size, blocks of a stage alike; 'graph', as a CUDA graph, of 'train'.
-        options: further arguments of a clustering backbone.
+        options: Further arguments of a clustering backbone.
     """
 
     task: str
@@ -139,7 +139,7 @@ class Case:
             model.compile(fullgraph=True)
         elif self.launch == 'blocks':
             for block in model.modules():
-                if isinstance(block, (ClusterBlock, ClusterPool)):
+                if isinstance(block, (ClusterBlock, PoolingLayer)):
                     block.compile(fullgraph=True, dynamic=False)
         return model
 

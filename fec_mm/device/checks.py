@@ -62,7 +62,7 @@ def at_most(figure: float, limit: float, what: str) -> float:
     """The figure.
 
     Raises:
-        AssertionError: it is above the limit or no number.
+        AssertionError: It is above the limit or no number.
     """
     if not figure <= limit:
         raise AssertionError(f'{what} is {figure:.2g}, more than {limit:.2g}')

@@ -11,7 +11,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from fec_mm.evaluation.cost import in_turn, peak_growth
+from fec_mm.evaluation.timing import in_turn, peak_growth
 from fec_mm.models import FEC, ClusterFPN, ContextCluster
 
 from . import checks
@@ -40,7 +40,7 @@ def network(name: str, device: str) -> tuple[nn.Module, Tensor]:
     """A network of `CHECKED` with weights that tell, on the device, and two images for it.
 
     Raises:
-        LeftOut: it needs a toolbox that is not installed.
+        LeftOut: It needs a toolbox that is not installed.
     """
     make, size = CHECKED[name]
     torch.manual_seed(0)

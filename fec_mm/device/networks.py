@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from fec_mm.models import FEC, ClusterFPN, ClusterGAP, EncodePlugin, PoolLayer
+from fec_mm.models import FEC, ClusterEncode, ClusterFPN, ClusterGAP, ClusterPool
 
 DENSE = (0, 1, 2, 3)
 SEGMENTATION: dict[str, Any] = dict(centers_per_side=(10, 10, 5, 5))
@@ -49,14 +49,17 @@ class Necks(nn.Module):
     """The parts that other backbones take, in one network.
 
     Args:
-        candidates: those of ClusterFPN, which needs mmdet or mmseg.
+        candidates: Those of ClusterFPN, which needs mmdet or mmseg.
     """
 
     channels = (6, 8)
 
     def __init__(self, candidates: str) -> None:
         super().__init__()
-        self.encode, self.pool = EncodePlugin(self.channels[0], 2, 4), PoolLayer(*self.channels, learn_similarity=True)
+        self.encode, self.pool = (
+            ClusterEncode(self.channels[0], 2, 4),
+            ClusterPool(*self.channels, learn_similarity=True),
+        )
         self.fpn = ClusterFPN(list(self.channels), 12, 4, add_extra_convs='on_output', candidates=candidates)
         self.gap = ClusterGAP(12)
 

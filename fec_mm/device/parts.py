@@ -3,6 +3,7 @@ alone."""
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import time
@@ -24,11 +25,11 @@ class Part:
     """One part of a report.
 
     Args:
-        section: where its rows belong.
-        name: what it measures.
-        run: a function of a module, which the process can import; it returns rows.
-        arguments: its keywords.
-        seconds: how long it may be expected to take.
+        section: Where its rows belong.
+        name: What it measures.
+        run: A function of a module, which the process can import; it returns rows.
+        arguments: Its keywords.
+        seconds: How long it may be expected to take.
     """
 
     section: str
@@ -43,8 +44,8 @@ class Outcome:
     """What became of a part: rows, or why there are none.
 
     Args:
-        left_out: why it did not run.
-        error: how it failed.
+        left_out: Why it did not run.
+        error: How it failed.
     """
 
     part: Part
@@ -62,8 +63,8 @@ def run_parts(parts: Iterable[Part], minutes: float, environment: Mapping[str, s
     """Run parts in turn, the most important first: one that does not fit into the time that is left is left out.
 
     Args:
-        minutes: for all of them.
-        environment: variables that their process begins with.
+        minutes: For all of them.
+        environment: Variables that their process begins with.
     """
     end = time.monotonic() + 60 * minutes
     worker: _Worker | None = None
@@ -148,8 +149,6 @@ def _attempt(part: Part) -> Outcome:
 
 def _tidy() -> None:
     """Give back what the last part kept."""
-    import gc
-
     import torch
 
     gc.collect()

@@ -13,7 +13,7 @@ import torch
 from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 
-from fec_mm.evaluation.cost import in_turn
+from fec_mm.evaluation.timing import in_turn
 
 TOP = 10
 COPIES = ('Memcpy', 'Memset')
@@ -66,13 +66,13 @@ class Profile:
     """One pass.
 
     Args:
-        kernels: how many were launched; on a CPU, operators that compute or copy and call no other that does.
-        copies: copies and fills by the driver, which are no kernels.
-        device_ms: the sum of their times.
-        host_ms: until the call returns, the device being idle before. Where the device's queue is full the host waits.
-        wall_ms: until the device is done, between two events.
-        top: the kernels that take most: name, how often, ms.
-        operators: the operators whose own kernels take most, likewise.
+        kernels: How many were launched; on a CPU, operators that compute or copy and call no other that does.
+        copies: Copies and fills by the driver, which are no kernels.
+        device_ms: The sum of their times.
+        host_ms: Until the call returns, the device being idle before. Where the device's queue is full the host waits.
+        wall_ms: Until the device is done, between two events.
+        top: The kernels that take most: name, how often, ms.
+        operators: The operators whose own kernels take most, likewise.
     """
 
     kernels: int

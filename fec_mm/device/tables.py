@@ -12,8 +12,8 @@ def table(rows: Sequence[Row], columns: Mapping[str, str]) -> str:
     """A Markdown table.
 
     Args:
-        rows: cells by key.
-        columns: their titles by key, in order; those that no row has are left out.
+        rows: Cells by key.
+        columns: Their titles by key, in order; those that no row has are left out.
     """
     keys = [key for key in columns if any(row.get(key) is not None for row in rows)]
     lines = [

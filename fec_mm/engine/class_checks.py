@@ -14,6 +14,7 @@ from torch import nn
 from fec_mm.datasets.class_names import difference
 from fec_mm.datasets.leaves import class_names, is_numbered_by_name, leaves, where
 from fec_mm.errors import UserError
+from fec_mm.wrappers import unwrap
 
 # Heads that predict the classes of the data set; auxiliary ones, and those of proposals, predict something else.
 HEADS = re.compile(r'(?:^|\.)(?:head|decode_head|bbox_head|mask_head)(?:\.\d+)?$')
@@ -57,7 +58,7 @@ def check_heads(dataset: Any, model: nn.Module) -> None:
     Detectors take a label beyond their classes for background, and a GPU says "device-side assert triggered".
 
     Raises:
-        UserError: naming the head.
+        UserError: Naming the head.
     """
     classes = class_names(dataset)
     if 'thing_classes' in getattr(dataset, 'metainfo', {}):  # panoptic: a head for things alone
@@ -74,13 +75,13 @@ def check_spare_outputs(dataset: Any, model: nn.Module, metrics: Iterable[Any] =
     """Look for outputs that belong to no class, such as 80 for a data set of three.
 
     Args:
-        dataset: to be trained on.
-        model: with its heads.
-        metrics: what the training measures. COCO's look up the category of every predicted label, and fail at one
+        dataset: To be trained on.
+        model: With its heads.
+        metrics: What the training measures. COCO's look up the category of every predicted label, and fail at one
             beyond the classes (mmdet/evaluation/metrics/coco_metric.py, `results2json`); others pass over it.
 
     Raises:
-        UserError: the training would end so at its first validation. What goes on is warned of.
+        UserError: The training would end so at its first validation. What goes on is warned of.
     """
     classes = class_names(dataset)
     if not classes or reads_names(model) or 'thing_classes' in getattr(dataset, 'metainfo', {}):
@@ -104,9 +105,9 @@ def check_one_hot(dataset: Any, model: nn.Module) -> None:
     instead.
 
     Raises:
-        UserError: with both lengths.
+        UserError: With both lengths.
     """
-    preprocessor = getattr(getattr(model, 'module', model), 'data_preprocessor', None)
+    preprocessor = getattr(unwrap(model), 'data_preprocessor', None)
     count = getattr(preprocessor, 'num_classes', None)
     if not getattr(preprocessor, 'to_onehot', False) or not isinstance(count, int):
         return
@@ -124,12 +125,12 @@ def check_validation_names(trained: Any, measured: Any, strict: bool) -> None:
     """Compare by name the classes that are trained on and those that are validated on.
 
     Args:
-        trained: data set.
-        measured: data set.
-        strict: labels are numbers of classes, see `labels_are_classes`.
+        trained: Data set.
+        measured: Data set.
+        strict: Labels are numbers of classes, see `labels_are_classes`.
 
     Raises:
-        UserError: names decide the numbers of both, and one class has two. Other differences are warned of.
+        UserError: Names decide the numbers of both, and one class has two. Other differences are warned of.
     """
     line = difference(
         class_names(measured), class_names(trained), _dataset(measured, 'val'), _dataset(trained, 'train')
@@ -146,13 +147,13 @@ def check_checkpoint_names(known: Sequence[str], dataset: Any, part: str, strict
     """Compare by name the classes of a checkpoint and of a data set.
 
     Args:
-        known: those that the checkpoint was trained with; empty: it does not say.
-        dataset: to be trained on or measured with.
-        part: train or test.
-        strict: labels are numbers of classes, and are not learnt anew.
+        known: Those that the checkpoint was trained with; empty: it does not say.
+        dataset: To be trained on or measured with.
+        part: Train or test.
+        strict: Labels are numbers of classes, and are not learnt anew.
 
     Raises:
-        UserError: names decide the numbers, and one class has two. Other differences are warned of.
+        UserError: Names decide the numbers, and one class has two. Other differences are warned of.
     """
     line = difference(class_names(dataset), known, _dataset(dataset, part), 'the checkpoint')
     if line is None:

@@ -22,12 +22,12 @@ def check_evaluator(metrics: Iterable[Any], dataset: Any, part: str) -> None:
     """Compare the annotation file of every metric that has one with the data set that is measured.
 
     Args:
-        metrics: of an evaluator.
-        dataset: what the loader yields. Of several, each metric may have its own, and nothing is compared.
-        part: val or test, for the words.
+        metrics: Of an evaluator.
+        dataset: What the loader yields. Of several, each metric may have its own, and nothing is compared.
+        part: Val or test, for the words.
 
     Raises:
-        UserError: the metric would fail, or measure something else. What may be meant is warned of.
+        UserError: The metric would fail, or measure something else. What may be meant is warned of.
     """
     found = list(leaves(dataset))
     if len(found) != 1:
@@ -79,7 +79,7 @@ def check_topk(metrics: Iterable[Any], model: nn.Module, part: str) -> None:
     `Accuracy`).
 
     Raises:
-        UserError: naming the metric.
+        UserError: Naming the metric.
     """
     for _, head in heads(model):
         for metric in metrics:

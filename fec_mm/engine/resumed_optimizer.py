@@ -23,12 +23,12 @@ def check_optimizer(optimizer: Optimizer, saved: dict[str, Any], name: str) -> N
     """Make sure that an optimizer can load a state and take a step with it.
 
     Args:
-        optimizer: fresh; left as it is.
-        saved: the state dict of one.
-        name: of the checkpoint.
+        optimizer: Fresh; left as it is.
+        saved: The state dict of one.
+        name: Of the checkpoint.
 
     Raises:
-        UserError: the groups of parameters are others, or the optimizer is of another kind.
+        UserError: The groups of parameters are others, or the optimizer is of another kind.
     """
     ours = [len(group['params']) for group in optimizer.param_groups]
     theirs = [len(group['params']) for group in saved['param_groups']]

@@ -48,9 +48,9 @@ def advance(schedulers: Sequence[_ParamScheduler], iterations: int, epoch_length
     iterations.
 
     Args:
-        schedulers: as they are built.
-        iterations: how many steps have been taken.
-        epoch_length: steps of an epoch; None of a loop without.
+        schedulers: As they are built.
+        iterations: How many steps have been taken.
+        epoch_length: Steps of an epoch; None of a loop without.
     """
     with warnings.catch_warnings():
         warnings.simplefilter('ignore', UserWarning)  # that the optimizer has taken no step

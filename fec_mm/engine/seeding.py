@@ -37,7 +37,7 @@ class NumberedSampler:
     """A sampler's indices as `Numbered` ones. Everything else is asked of the sampler.
 
     Args:
-        sampler: of integers.
+        sampler: Of integers.
     """
 
     def __init__(self, sampler: Any) -> None:
@@ -67,9 +67,9 @@ class SeededFetch:
     far they have read ahead, and whether they were restarted.
 
     Args:
-        dataset: the data set.
-        seed: of the training.
-        rank: of this process.
+        dataset: The data set.
+        seed: Of the training.
+        rank: Of this process.
     """
 
     def __init__(self, dataset: Any, seed: int, rank: int) -> None:
@@ -85,9 +85,9 @@ def seed_batches(loader: DataLoader, seed: int, rank: int) -> NumberedSampler:
     """Make what a loader's data set draws a function of seed, rank, epoch and position; before its iterator is made.
 
     Args:
-        loader: with a batch sampler that draws from its `sampler`.
-        seed: of the training.
-        rank: of this process.
+        loader: With a batch sampler that draws from its `sampler`.
+        seed: Of the training.
+        rank: Of this process.
 
     Returns:
         The sampler that the batches are drawn from, now.

@@ -16,9 +16,9 @@ class WarmupCosineLR(LRSchedulerMixin, _ParamScheduler):
     """A linear warm-up, then the cosine that began at epoch 0, then its minimum; the rate is set once per epoch.
 
     At epoch e, with peak rate p: eta_min + e·(p − eta_min)/warmup below `warmup`; eta_min + ½(p − eta_min)(1 +
-        cos(πe/T_max))
-    below `T_max`; eta_min from there on. mmengine's LinearLR and CosineAnnealingLR in a row start the cosine at the end
-    of the warm-up, which is up to 1.5 % of the peak away from it. It sets the rate, and is to be the only scheduler.
+    cos(πe/T_max)) below `T_max`; eta_min from there on. mmengine's LinearLR and CosineAnnealingLR in a row start the
+    cosine at the end of the warm-up, which is up to 1.5 % of the peak away from it. It sets the rate, and is to be the
+    only scheduler.
 
     Args:
         optimizer: The optimizer, whose rate is p.

@@ -80,8 +80,8 @@ def look(frame: FrameType | None, validating: bool = False) -> Doing:
     """What a thread does that runs one of mmengine's training loops.
 
     Args:
-        frame: its innermost one.
-        validating: whether its validation has begun.
+        frame: Its innermost one.
+        validating: Whether its validation has begun.
     """
     frames: list[FrameType] = []
     while frame is not None:
@@ -131,8 +131,8 @@ def find_stalled(states: Sequence[State], running: Sequence[bool]) -> dict[int, 
     """Which processes the others wait for.
 
     Args:
-        states: of all processes.
-        running: whether they run at all. One that saves or validates may look as if it did not: it holds Python's lock.
+        states: Of all processes.
+        running: Whether they run at all. One that saves or validates may look as if it did not: it holds Python's lock.
 
     Returns:
         By rank, what they do; nothing when all have come equally far.

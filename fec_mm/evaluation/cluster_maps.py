@@ -7,31 +7,34 @@ truth, are H'×W', and everything is measured at their size.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from itertools import chain
 from typing import Any
 
 import numpy as np
 import torch
 from mmengine.evaluator import BaseMetric
-from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
-from mmengine.runner import Runner
 from mmengine.structures import PixelData
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fec_mm.clusters import cluster_levels, record_assignments
 from fec_mm.errors import UserError
-from fec_mm.optional import optional
-from fec_mm.registry import HOOKS, METRICS
+from fec_mm.registry import METRICS
 
-from .segments import measure, square_grid, tolerance_of
+from .baselines import BASELINES, baseline_maps
+from .segments import count_pieces, measure, tolerance_of
 
-MEASURES = ('asa', 'boundary_recall', 'boundary_precision', 'undersegmentation', 'explained_variation')
-BASELINES = ('grid', 'slic')
-SLIC_ATTEMPTS = 5
-SLIC_TOLERANCE = 0.03  # of the number of segments
+MEASURES = (
+    'asa',
+    'boundary_recall',
+    'boundary_precision',
+    'undersegmentation',
+    'explained_variation',
+    'contour_density',
+    'compactness',
+)
+EQUAL = ('segments', 'pieces')
 
 
 @contextmanager
@@ -39,7 +42,7 @@ def attach_cluster_maps(model: nn.Module) -> Iterator[None]:
     """Inside of the `with`, what mmseg's model predicts also holds its clusters: each data sample gets `cluster_maps`.
 
     Raises:
-        UserError: the model has no clustering layer or no clustering-based pooling, or sees an image in several parts.
+        UserError: The model has no clustering layer or no clustering-based pooling, or sees an image in several parts.
     """
     with record_assignments(model) as record:
 
@@ -63,43 +66,20 @@ def attach_cluster_maps(model: nn.Module) -> Iterator[None]:
             handle.remove()
 
 
-@HOOKS.register_module()
-class ClusterMapHook(Hook):
-    """Gives `ClusterMapMetric` the clusters while mmseg validates and tests: add it to `custom_hooks`."""
-
-    def __init__(self) -> None:
-        self._attached: AbstractContextManager[None] | None = None
-
-    def before_val_epoch(self, runner: Runner) -> None:
-        """Watch the model; raises as `attach_cluster_maps`."""
-        model = runner.model
-        while is_model_wrapper(model):
-            model = model.module
-        self._attached = attach_cluster_maps(model)
-        self._attached.__enter__()
-
-    def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
-        """Let go of it."""
-        if self._attached is not None:
-            self._attached.__exit__(None, None, None)
-            self._attached = None
-
-    before_test_epoch = before_val_epoch
-    after_test_epoch = after_val_epoch
-
-
 @METRICS.register_module()
 class ClusterMapMetric(BaseMetric):
     """How well clusters fit ground-truth masks, at each level: see `fec_mm.evaluation.segments`.
 
     Reports the means over images as `clusters/level<k>/<measure>`, those of baselines with as many segments as
-    `clusters/<baseline>/level<k>/<measure>`. Needs `custom_hooks=[dict(type='fec_mm.ClusterMapHook')]`.
+    `clusters/<baseline>/level<k>/<measure>`, and with as many segments as the clusters have connected pieces as
+    `clusters/<baseline>/pieces/level<k>/<measure>`. Needs `custom_hooks=[dict(type='fec_mm.ClusterMapHook')]`.
 
     Args:
-        ignore_index: label of the pixels that do not count.
-        tolerance: pixels that a border may be off by; default: 0.0025 of the image's diagonal, at least 1.
-        baselines: of 'grid' and 'slic' (needs scikit-image), what is measured beside the clusters.
-        collect_device, prefix: as for every metric.
+        ignore_index: Label of the pixels that do not count.
+        tolerance: Pixels that a border may be off by. Default: 0.0025 of the image's diagonal, at least 1.
+        baselines: Of 'grid', 'slic' and 'felzenszwalb', what is measured beside the clusters.
+        equal: Of 'segments' and 'pieces', what baselines have as many of as the clusters. Default: 'segments'.
+        collect_device, prefix: As for every metric.
     """
 
     default_prefix = 'clusters'
@@ -109,20 +89,21 @@ class ClusterMapMetric(BaseMetric):
         ignore_index: int = 255,
         tolerance: int | None = None,
         baselines: Sequence[str] = (),
+        equal: Sequence[str] = ('segments',),
         collect_device: str = 'cpu',
         prefix: str | None = None,
     ) -> None:
         super().__init__(collect_device, prefix)
-        unknown = set(baselines) - set(BASELINES)
-        if unknown:
-            raise ValueError(f'baselines={list(baselines)} must be some of {", ".join(BASELINES)}')
-        self.ignore_index, self.tolerance, self.baselines = ignore_index, tolerance, baselines
+        for name, given, known in (('baselines', baselines, BASELINES), ('equal', equal, EQUAL)):
+            if not set(given) <= set(known):
+                raise ValueError(f'{name}={list(given)} must be some of {", ".join(known)}')
+        self.ignore_index, self.tolerance, self.baselines, self.equal = ignore_index, tolerance, baselines, equal
 
     def process(self, data_batch: dict[str, Any], data_samples: Sequence[dict[str, Any]]) -> None:
         """Measure a batch.
 
         Raises:
-            UserError: the samples have no clusters.
+            UserError: The samples have no clusters.
         """
         for inputs, sample in zip(data_batch['inputs'], data_samples):
             if 'cluster_maps' not in sample:
@@ -132,10 +113,20 @@ class ClusterMapMetric(BaseMetric):
             image, regions = picture_and_regions(inputs, sample)
             rows: list[dict[str, Any]] = []
             for level, labels in enumerate(resized(sample['cluster_maps']['data'], regions.shape), 1):
-                maps = {'': labels, **baseline_maps(image, len(np.unique(labels)), self.baselines)}
+                maps = {'': labels, **self.beside(labels, image)}
                 for name, values in self.measured(maps, image, regions).items():
                     rows.append(dict(method=name, level=level, **values))
             self.results.append(rows)  # one item per image: mmengine cuts off what exceeds the size of the data set
+
+    def beside(self, labels: np.ndarray, image: np.ndarray) -> dict[str, np.ndarray]:
+        """The baselines of an image, with as many segments as a label map has segments or pieces, by their names."""
+        maps = {}
+        if 'segments' in self.equal:
+            maps.update(baseline_maps(image, len(np.unique(labels)), self.baselines))
+        if 'pieces' in self.equal:
+            found = baseline_maps(image, count_pieces(labels), self.baselines)
+            maps.update({f'{name}/pieces': one for name, one in found.items()})
+        return maps
 
     def measured(
         self, maps: Mapping[str, np.ndarray], image: np.ndarray, regions: np.ndarray
@@ -160,7 +151,7 @@ def mean_rows(results: Sequence[list[dict[str, Any]]]) -> list[dict[str, Any]]:
     """The means over images of the rows of each method and level, in the order in which these first come.
 
     Args:
-        results: the rows of each image.
+        results: The rows of each image.
     """
     groups: dict[tuple[str, int], list[dict[str, Any]]] = {}
     for row in chain.from_iterable(results):
@@ -187,7 +178,7 @@ def picture_and_regions(inputs: Tensor, sample: dict[str, Any]) -> tuple[np.ndar
 
     Args:
         inputs: 3×H×W, BGR, before normalisation.
-        sample: with `gt_sem_seg`.
+        sample: With `gt_sem_seg`.
     """
     regions = sample['gt_sem_seg']['data'].squeeze(0).cpu().numpy()
     if inputs.shape[1:] != regions.shape:
@@ -201,31 +192,3 @@ def resized(maps: Tensor, size: tuple[int, ...]) -> np.ndarray:
         (2 * torch.arange(new, device=maps.device) + 1) * old // (2 * new) for new, old in zip(size, maps.shape[-2:])
     )
     return maps[:, rows[:, None], cols].cpu().numpy()
-
-
-def baseline_maps(image: np.ndarray, segments: int, names: Sequence[str]) -> dict[str, np.ndarray]:
-    """What needs no network, with about so many segments: the square grid, and SLIC.
-
-    Args:
-        image: H×W×3, RGB, uint8.
-    """
-    makers = {'grid': lambda: square_grid(image.shape[:2], segments), 'slic': lambda: slic_with(image, segments)}
-    return {name: makers[name]() for name in names}
-
-
-def slic_with(image: np.ndarray, segments: int) -> np.ndarray:
-    """SLIC of scikit-image with its defaults, and as near to a number of segments as some attempts come.
-
-    It makes fewer segments than it is asked for, by up to a third: it starts from a grid and merges what is small.
-    """
-    slic = optional('skimage.segmentation', 'SLIC segments').slic
-    attempts: list[tuple[int, np.ndarray]] = []
-    wanted = segments
-    for _ in range(SLIC_ATTEMPTS):
-        labels = slic(image, wanted, start_label=0)
-        found = len(np.unique(labels))
-        attempts.append((abs(found - segments), labels))
-        if attempts[-1][0] <= SLIC_TOLERANCE * segments:
-            break
-        wanted = max(1, round(wanted * segments / found))
-    return min(attempts, key=lambda attempt: attempt[0])[1]

@@ -11,7 +11,7 @@ from mmengine.evaluator import BaseMetric
 from fec_mm.errors import UserError
 from fec_mm.registry import METRICS
 
-from .probe import probe
+from .layer_probe import probe
 
 FIELD = 'layer_features'  # of a data sample: {layer: C}, put there by ClusterProbeHook
 
@@ -26,9 +26,9 @@ class ClusterProbeMetric(BaseMetric):
     within superclasses as `<layer>/within_nmi`, ..., and `<layer>/knn` and `<layer>/linear`.
 
     Args:
-        seeds: of k-means and splits; the means are reported.
+        seeds: Of k-means and splits; the means are reported.
         collect_device: 'cpu' or 'gpu', how the processes exchange features.
-        prefix: of the names.
+        prefix: Of the names.
     """
 
     default_prefix = 'probe'
@@ -41,7 +41,7 @@ class ClusterProbeMetric(BaseMetric):
         """Keep labels and features of a batch.
 
         Raises:
-            UserError: the data set or the hook is missing.
+            UserError: The data set or the hook is missing.
         """
         for sample in data_samples:
             if 'subclass' not in sample:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.lib.format import open_memmap
 
 from fec_mm.errors import UserError
+from fec_mm.fileio import write_whole
 
 CHUNK = 16_384  # rows copied at a time
 
@@ -25,9 +26,9 @@ class FeatureWriter:
     where `save` was last called, if its settings are the same, and thrown away if not.
 
     Args:
-        folder: where the columns will be.
-        rows: how many there will be.
-        settings: what decides the content.
+        folder: Where the columns will be.
+        rows: How many there will be.
+        settings: What decides the content.
 
     Attributes:
         done: how many rows there are.
@@ -52,7 +53,7 @@ class FeatureWriter:
         """Write the next rows of every column, n×C or n, at least one.
 
         Raises:
-            UserError: the disk is full.
+            UserError: The disk is full.
         """
         for name, values in columns.items():
             if name not in self._columns:
@@ -66,9 +67,8 @@ class FeatureWriter:
         """Bring what was appended to the disk."""
         for column in self._columns.values():
             column.flush()
-        beside = self.part / '.progress.json'
-        beside.write_text(json.dumps({'done': self.done, 'columns': list(self._columns), 'settings': self._settings}))
-        os.replace(beside, self.part / 'progress.json')
+        progress = {'done': self.done, 'columns': list(self._columns), 'settings': self._settings}
+        write_whole(self.part / 'progress.json', json.dumps(progress))
 
     def finish(self) -> None:
         """Rename the part, which has all rows."""
@@ -84,7 +84,7 @@ def _reserve(path: Path, size: int) -> None:
     """Refuse a column that does not fit: a memory map that runs out of disk ends the process without a word.
 
     Raises:
-        UserError: the disk has not that many bytes free.
+        UserError: The disk has not that many bytes free.
     """
     free = shutil.disk_usage(path.parent).free
     if size > free:

@@ -26,7 +26,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten
 
-from fec_mm.models.layers import ClusterPool
+from fec_mm.models.layers import PoolingLayer
 from fec_mm.ops.regions import ceil_div
 
 aten = torch.ops.aten
@@ -64,6 +64,11 @@ def _assign(x: Tensor, queries: Tensor, bias: Tensor, **_: Any) -> int:
     return x.shape[1] * queries.numel()
 
 
+def _nearest(cells: Tensor, *_: Any, **__: Any) -> int:
+    """The products of nine candidates with each position."""
+    return 9 * cells.numel()
+
+
 def _per_input(cost: int) -> Callable[..., int]:
     return lambda x, *_, **__: cost * x.numel()
 
@@ -89,6 +94,7 @@ FVCORE: dict[Any, Callable[..., int]] = {
 }
 if hasattr(torch.library, 'custom_op'):  # elsewhere its products are seen one by one
     FVCORE[torch.ops.fec_mm.assign] = _assign
+    FVCORE[torch.ops.fec_mm.nearest] = _nearest
 
 # Beside the operators that PyTorch tags as pointwise. One for each element of the largest tensor.
 COMPUTING = {
@@ -219,12 +225,12 @@ def count_backbone(
     """One image through a backbone; a large one, for which the reference needs gigabytes, without computing anything.
 
     Args:
-        backbone: on the CPU, with a tuple of maps for its output.
-        shape: of the image, channels×H×W.
+        backbone: On the CPU, with a tuple of maps for its output.
+        shape: Of the image, channels×H×W.
         implementation: 'fast' or 'reference', of a backbone of this package. In fvcore's convention the reference is
             counted as the published code is: that sums over the clusters of a pooling layer by broadcast
-                multiplications, which fvcore
-            does not count. Here it is one matrix product, whose M·N·C multiply-adds are put with the other operators.
+            multiplications, which fvcore does not count. Here it is one matrix product, whose M·N·C multiply-adds are
+            put with the other operators.
 
     Returns:
         The count, and the shapes of the maps.
@@ -238,7 +244,7 @@ def count_backbone(
         h, w = (ceil_div(side, 2 * r) * 2 for side in inputs[0].shape[1:3])
         sums += r**2 * (h * w // 4) * (h * w) * output.shape[-1]
 
-    hooks = [layer.register_forward_hook(look) for layer in layers if isinstance(layer, ClusterPool)]
+    hooks = [layer.register_forward_hook(look) for layer in layers if isinstance(layer, PoolingLayer)]
     for layer in layers:
         layer.implementation = implementation
     try:

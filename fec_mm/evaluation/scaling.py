@@ -22,8 +22,8 @@ def image_seconds(multiply_adds: float, flops: float) -> float:
     """3 · 2 · multiply-adds / flops: forward and backward of an image.
 
     Args:
-        multiply_adds: of an image's forward pass.
-        flops: floating-point operations per second that the processor reaches in training, not its peak.
+        multiply_adds: Of an image's forward pass.
+        flops: Floating-point operations per second that the processor reaches in training, not its peak.
     """
     return 3 * 2 * multiply_adds / flops
 
@@ -33,9 +33,9 @@ class Network:
     """What carries the gradients.
 
     Args:
-        gradients: bytes.
-        bandwidth: bytes per second that a process sends while it receives as many ("bus bandwidth").
-        latency: seconds that a message takes beside its bytes.
+        gradients: Bytes.
+        bandwidth: Bytes per second that a process sends while it receives as many ("bus bandwidth").
+        latency: Seconds that a message takes beside its bytes.
     """
 
     gradients: float
@@ -72,11 +72,11 @@ class Plan:
     """A schedule on a machine.
 
     Args:
-        images: that the schedule shows the model in all.
-        image_seconds: that a process takes for one of them.
-        network: what carries the gradients.
-        total_batch: images of a step on all processes, or None where `batch` is kept.
-        batch: images of a step on each process.
+        images: That the schedule shows the model in all.
+        image_seconds: That a process takes for one of them.
+        network: What carries the gradients.
+        total_batch: Images of a step on all processes, or None where `batch` is kept.
+        batch: Images of a step on each process.
     """
 
     images: int

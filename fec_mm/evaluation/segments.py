@@ -12,6 +12,8 @@ import math
 import numpy as np
 from scipy.ndimage import maximum_filter
 
+from fec_mm.optional import optional
+
 
 def tolerance_of(size: tuple[int, int]) -> int:
     """The pixels that a border may be off by: 0.0025 of the diagonal, as is usual, at least 1."""
@@ -24,16 +26,16 @@ def measure(
     """Every measure of one label map.
 
     Args:
-        labels: the segments.
-        regions: what people drew.
-        image: the colours.
-        valid: which pixels count.
-        tolerance: pixels, see `boundary_recall_precision`.
+        labels: The segments.
+        regions: What people drew.
+        image: The colours.
+        valid: Which pixels count.
+        tolerance: Pixels, see `boundary_recall_precision`.
 
     Returns:
         `segments`, `pieces` (their connected parts, over 4-neighbours) and, from 0 to 1, `asa`, `boundary_recall`,
-        `boundary_precision`, `undersegmentation` (less is better) and `explained_variation`; NaN where an image has no
-        border.
+        `boundary_precision`, `undersegmentation` (less is better), `explained_variation`, `contour_density` (what the
+        others are bought with) and `compactness`; NaN where an image has no border.
     """
     counts = overlaps(labels[valid], regions[valid])
     recall, precision = boundary_recall_precision(labels, regions, valid, tolerance)
@@ -45,6 +47,8 @@ def measure(
         boundary_precision=precision,
         undersegmentation=undersegmentation_error(counts),
         explained_variation=explained_variation(labels[valid], image[valid]),
+        contour_density=contour_density(labels, valid),
+        compactness=compactness(labels, valid),
     )
 
 
@@ -114,36 +118,31 @@ def explained_variation(labels: np.ndarray, colours: np.ndarray) -> float:
     return float((sums**2 / counts).sum() / total)
 
 
+def contour_density(labels: np.ndarray, valid: np.ndarray) -> float:
+    """The share of pixels that lie at a border of two segments, on either side of it (`boundaries`)."""
+    return float(boundaries(labels, valid)[valid].mean())
+
+
+def compactness(labels: np.ndarray, valid: np.ndarray) -> float:
+    """How round segments are: the mean over pixels of 4π · area / perimeter² of their segments (Schick et al., 2012).
+
+    A square has π/4, whatever its size; many thin or scattered parts have next to nothing. A perimeter counts the sides
+    of pixels, at the border of the image and of what is not valid too.
+    """
+    _, index = np.unique(labels, return_inverse=True)
+    number = np.pad(np.where(valid, index.reshape(labels.shape) + 1, 0), 1)  # 0 is outside
+    sides = np.zeros(number.shape, np.int64)
+    for one, other in ((np.s_[1:], np.s_[:-1]), (np.s_[:, 1:], np.s_[:, :-1])):
+        differ = number[one] != number[other]
+        sides[one] += differ
+        sides[other] += differ
+    areas = np.bincount(number.ravel())[1:]
+    perimeters = np.bincount(number.ravel(), sides.ravel())[1:]
+    roundness = 4 * math.pi * areas / np.maximum(perimeters, 1) ** 2
+    return float((areas * roundness).sum() / areas.sum())
+
+
 def count_pieces(labels: np.ndarray) -> int:
     """How many connected parts (over 4-neighbours) the segments fall into."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    pixel = np.arange(labels.size).reshape(labels.shape)
-    pairs = [
-        (pixel[a][same], pixel[b][same])
-        for a, b in ((np.s_[1:], np.s_[:-1]), (np.s_[:, 1:], np.s_[:, :-1]))
-        for same in [labels[a] == labels[b]]
-    ]
-    rows, cols = (np.concatenate(side) for side in zip(*pairs))
-    links = coo_array((np.ones(len(rows), bool), (rows, cols)), shape=(labels.size, labels.size))
-    return int(connected_components(links, directed=False)[0])
-
-
-def square_grid(size: tuple[int, int], segments: int) -> np.ndarray:
-    """About so many equal, nearly square cells: what a strided convolution or a patch embedding groups.
-
-    Returns:
-        H×W labels of rows × columns cells; of the pairs whose cells are at most half as long again as wide, or the
-        other way
-        round, that whose product is nearest to `segments`.
-    """
-    height, width = size
-    pairs = [(rows, min(width, max(1, round(segments / rows)))) for rows in range(1, min(height, segments) + 1)]
-
-    def badness(pair: tuple[int, int]) -> tuple[bool, int, float]:
-        stretch = abs(math.log(pair[0] * width / (pair[1] * height)))
-        return stretch > math.log(1.5), abs(pair[0] * pair[1] - segments), stretch
-
-    rows, cols = min(pairs, key=badness)
-    return (np.arange(height) * rows // height)[:, None] * cols + np.arange(width) * cols // width
+    label = optional('skimage.measure', 'connected pieces').label
+    return int(label(labels.astype(np.int64), connectivity=1, background=int(labels.min()) - 1).max())

@@ -24,7 +24,7 @@ class MaskTTAModel(DetTTAModel):
     averaged.
 
     Args:
-        **kwargs: of mmdet's, `module` and `tta_cfg`: `nms`, and how many boxes an image may have, `max_per_img`.
+        **kwargs: Of mmdet's, `module` and `tta_cfg`: `nms`, and how many boxes an image may have, `max_per_img`.
     """
 
     def _merge_single_sample(self, data_samples: Sequence[DetDataSample]) -> DetDataSample:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from fec_mm.registry import MODELS
 
-from .layers import ClusterEncode, ClusterPool, GroupNorm
+from .layers import EncodingLayer, GroupNorm, PoolingLayer, PoolSettings
 from .layers.block import scaled
 
 
@@ -20,8 +21,8 @@ def at_least_1(name: str, **settings: int) -> None:
             raise ValueError(f'{name}: {key}={value!r} must be a whole number of at least 1')
 
 
-@MODELS.register_module('ClusterEncode')
-class EncodePlugin(nn.Module):
+@MODELS.register_module()
+class ClusterEncode(nn.Module):
     """x + ls ⊙ Encode(GN(x)), B×C×H×W → B×C×H×W: an entry of `plugins` of mmdet's and mmseg's ResNet.
 
     Args:
@@ -53,7 +54,7 @@ class EncodePlugin(nn.Module):
             regions_per_side=regions_per_side,
         )
         self.norm = GroupNorm(in_channels)
-        self.mixer = ClusterEncode(in_channels, num_heads, head_dim, centers_per_side, regions_per_side)
+        self.mixer = EncodingLayer(in_channels, num_heads, head_dim, centers_per_side, regions_per_side)
         self.layer_scale = nn.Parameter(torch.full((in_channels,), layer_scale_init_value))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -61,23 +62,29 @@ class EncodePlugin(nn.Module):
         return x + scaled(self.mixer, self.norm(rows), self.layer_scale).permute(0, 3, 1, 2)
 
 
-@MODELS.register_module('ClusterPool')
-class PoolLayer(nn.Module):
+@MODELS.register_module()
+class ClusterPool(nn.Module):
     """Clustering-based pooling in place of a strided convolution, or of Swin's patch merging.
 
     Args:
         in_channels, out_channels: Channels before and after.
         regions_per_side: Regions per side that are clustered independently.
         learn_similarity: Whether the similarity weights positions, and learns; see `Representatives`.
+        pool: How it clusters, as of `FEC`. Default: as published.
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, regions_per_side: int = 1, learn_similarity: bool = False
+        self,
+        in_channels: int,
+        out_channels: int,
+        regions_per_side: int = 1,
+        learn_similarity: bool = False,
+        pool: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         at_least_1('ClusterPool', regions_per_side=regions_per_side)
         self.out_channels = out_channels  # Swin asks
-        self.pool = ClusterPool(in_channels, out_channels, regions_per_side, learn_similarity)
+        self.pool = PoolingLayer(in_channels, out_channels, regions_per_side, PoolSettings.of(pool, learn_similarity))
 
     def forward(self, x: Tensor, size: Sequence[int] | None = None) -> Tensor | tuple[Tensor, tuple[int, int]]:
         """B×C×H×W → B×C'×ceil(H/2)×ceil(W/2); or B×(H·W)×C and (H, W) → tokens and their size."""

@@ -12,11 +12,8 @@ from torch import Tensor
 from .assign import assign
 from .clustering import full, normalize, similarity_of
 from .members import Indexed
+from .near import from_cells, nearest, to_cells
 from .regions import pool_by, pooling_matrix, surely
-
-STEPS = (-1, 0, 1)
-# Pairs of numbers of steps; the others in raster order.
-OWN_CELL_FIRST = ((1, 1), (0, 0), (0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1), (2, 2))
 
 
 def cell_means(f: Tensor, coarse: tuple[int, int]) -> Tensor:
@@ -50,7 +47,8 @@ def most_similar(f: Tensor, keys: Tensor, alpha: Tensor, beta: Tensor, *, near: 
         # As the sigmoid is monotonic; all candidates tie where alpha is zero.
         signed = keys.detach() * alpha.detach().sign().to(keys.dtype)
         if near:
-            index = _best_neighbour(f.detach(), signed)
+            best, _ = nearest(to_cells(f, (keys.shape[1], keys.shape[2])), signed)
+            index = from_cells(best[..., None], (f.shape[1], f.shape[2]))[..., 0]
         else:
             signed = signed.flatten(1, 2)[:, None]
             index = assign(f.flatten(1, 2), signed, signed.new_zeros(signed.shape[:3])).view(f.shape[:3])
@@ -69,30 +67,3 @@ def dispatch(x: Tensor, values: Tensor, index: Tensor, similarity: Tensor) -> Te
     B, C = values.shape[:2]
     own = values.flatten(2).gather(2, index.flatten(1)[:, None].expand(-1, C, -1))
     return torch.addcmul(x, own.view(B, C, *index.shape[1:]), similarity[:, None].to(values.dtype))
-
-
-def cells(fine: int, coarse: int, device: torch.device) -> Tensor:
-    """The coarse cell of each fine position along one side, as nearest-neighbour interpolation has it."""
-    return torch.arange(fine, device=device) * coarse // fine
-
-
-def _best_neighbour(f: Tensor, keys: Tensor) -> Tensor:
-    """argmax of f·key over a position's own cell and its neighbours: B×H×W×D, B×h×w×D → B×H×W.
-
-    Beyond the border the nearest cell within stands in, which is a candidate anyway.
-    """
-    (H, W), (h, w) = f.shape[1:3], keys.shape[1:3]
-    rows = [(cells(H, h, f.device) + i).clamp(0, h - 1) for i in STEPS]
-    cols = [(cells(W, w, f.device) + j).clamp(0, w - 1) for j in STEPS]
-    bands = [keys.index_select(1, row) for row in rows]
-    best = index = None
-    for i, j in OWN_CELL_FIRST:
-        score = (f * bands[i].index_select(2, cols[j])).sum(-1)
-        place = (rows[i][:, None] * w + cols[j]).expand_as(score)
-        if best is None or index is None:
-            best, index = score, place
-        else:
-            better = score > best
-            best, index = torch.where(better, score, best), torch.where(better, place, index)
-    assert index is not None
-    return index

@@ -87,9 +87,9 @@ class Indexed:
         for h in range(0, heads, step):
             rows = self.rows[h : h + step]
             part = flat.expand(len(rows), -1, -1) if share is None else flat * share[h : h + step, :, None]
-            sums = _add_rows(sums, rows.flatten(), part.reshape(-1, x.shape[2]))
+            sums = add_rows(sums, rows.flatten(), part.reshape(-1, x.shape[2]))
         ones = x.new_ones(self.rows.numel()) if share is None else share.flatten()
-        counts = _add_rows(x.new_zeros(heads * G * M), self.rows.flatten(), ones)
+        counts = add_rows(x.new_zeros(heads * G * M), self.rows.flatten(), ones)
         return sums.view(heads, G, M, -1).transpose(0, 1), counts.view(heads, G, M).transpose(0, 1)
 
     def dispatch(self, table: Tensor, weight: Tensor) -> Tensor:
@@ -103,7 +103,7 @@ class Indexed:
         return y.unflatten(0, weight.shape[:2])
 
 
-def _add_rows(table: Tensor, row: Tensor, values: Tensor) -> Tensor:
+def add_rows(table: Tensor, row: Tensor, values: Tensor) -> Tensor:
     """table[row[n]] + Σ values[n], in place where that can be."""
     if (
         torch.jit.is_tracing()

@@ -4,11 +4,9 @@ merged."""
 from fec_mm.clusters import Assignments, cluster_levels, layer_labels, merge_clusters, record_assignments
 
 from .figures import cluster_figure, mean_colours, outlines
-from .hook import ClusterVisualizationHook
 
 __all__ = [
     'Assignments',
-    'ClusterVisualizationHook',
     'cluster_figure',
     'cluster_levels',
     'layer_labels',

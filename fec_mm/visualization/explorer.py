@@ -30,9 +30,9 @@ def explorer_page(looks: Sequence[Look], title: str, classes: Sequence[str] | No
     """The page for some images.
 
     Args:
-        looks: one per image.
-        title: of the page: which model.
-        classes: names of the classes, for a classifier.
+        looks: One per image.
+        title: Of the page: which model.
+        classes: Names of the classes, for a classifier.
     """
     parts = {
         name: files(__package__).joinpath('explorer_page', name).read_text(encoding='utf-8')

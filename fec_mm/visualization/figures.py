@@ -52,8 +52,8 @@ def cluster_figure(image: np.ndarray, maps: Mapping[str, np.ndarray], title: str
 
     Args:
         image: H×W×3.
-        maps: by the name of each, label maps, H×W: levels, merged groups, heads.
-        title: of the whole figure.
+        maps: By the name of each, label maps, H×W: levels, merged groups, heads.
+        title: Of the whole figure.
 
     Returns:
         A matplotlib figure, which belongs to no window: use its `savefig`.

@@ -26,10 +26,10 @@ class TestPipeline:
     """Loads images as the config's test loader does, without annotations.
 
     Args:
-        cfg: with `test_dataloader` and `default_scope`, whose toolbox is imported.
+        cfg: With `test_dataloader` and `default_scope`, whose toolbox is imported.
 
     Raises:
-        UserError: the pipeline is not to be found.
+        UserError: The pipeline is not to be found.
     """
 
     __test__ = False  # not a test, whatever pytest takes its name for
@@ -48,8 +48,8 @@ class TestPipeline:
         """The picture and the batch of one image; `model` is one of the toolboxes', with its `data_preprocessor`.
 
         Raises:
-            UnreadableImage: the file is no readable image, or does not exist.
-            UserError: the pipeline makes no picture of it.
+            UnreadableImage: The file is no readable image, or does not exist.
+            UserError: The pipeline makes no picture of it.
         """
         try:
             packed: dict[str, Any] = self.transform(dict(img_path=path, img_id=0))

@@ -64,7 +64,7 @@ def look_at(path: str, model: Any, pipeline: TestPipeline) -> Look:
     """Run a model of the toolboxes on an image file.
 
     Raises:
-        UserError: the file is no image, the model has no clustering layer.
+        UserError: The file is no image, the model has no clustering layer.
     """
     image, batch = pipeline(path, model)
     with record_assignments(model.backbone) as record:
@@ -84,8 +84,8 @@ def logit_shares(model: nn.Module, features: Tensor) -> tuple[Tensor, Tensor] | 
     mean and deviation, which all positions share, are taken as they are.
 
     Args:
-        model: of mmpretrain, whose neck is GlobalAveragePooling and whose head is LinearClsHead.
-        features: the backbone's last output, after its norm, B×C×h×w.
+        model: Of mmpretrain, whose neck is GlobalAveragePooling and whose head is LinearClsHead.
+        features: The backbone's last output, after its norm, B×C×h×w.
 
     Returns:
         The shares, B×classes×h×w, and the bias, one per class; None for any other model.

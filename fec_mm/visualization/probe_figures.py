@@ -23,9 +23,9 @@ def layer_figure(
     """Scores against layers, the lines of a group in one panel.
 
     Args:
-        scores: mean and standard deviation of each layer, in order, by '<group> <line>'.
-        what: the name of the vertical axis.
-        without_model: what a line's task scores without a model, by '<line>': dashed.
+        scores: Mean and standard deviation of each layer, in order, by '<group> <line>'.
+        what: The name of the vertical axis.
+        without_model: What a line's task scores without a model, by '<line>': dashed.
     """
     figure: Figure = optional('matplotlib.figure', 'figures').Figure(layout='constrained')
     groups = list(dict.fromkeys(title.split()[0] for title in scores))

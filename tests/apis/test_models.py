@@ -13,10 +13,10 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from PIL import Image
 
-from fec_mm.apis import FECInferencer, UserError, get_model, list_models
+from fec_mm.apis import FECInferencer, get_model, list_models
 from fec_mm.apis.models import seeded_model
-
-from ..tools.tiny import TASKS, make_config, make_data
+from fec_mm.errors import UserError
+from tests.tools.tiny import TASKS, make_config, make_data
 
 SCOPES = dict(zip(('classification', 'detection', 'segmentation'), TASKS))
 CLASSES = {'classification': ['left', 'right'], 'detection': ['square'], 'segmentation': ['ground', 'square']}

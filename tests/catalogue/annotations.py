@@ -83,7 +83,7 @@ CASES = [
     NO_JSON,
     Case(
         'Annotations that are a list',
-        'They are those of another format.',
+        "The file has another format than COCO's.",
         "Convert them to COCO's.",
         "…data/boxes.json holds no images, annotations and categories: write it in COCO's format",
         scope='mmdet',
@@ -91,7 +91,7 @@ CASES = [
     ),
     Case(
         'Annotations without images',
-        'They are those of another format.',
+        "The file has another format than COCO's.",
         "Convert them to COCO's.",
         "…data/boxes.json has no list 'images': write it in COCO's format",
         scope='mmdet',
@@ -99,7 +99,7 @@ CASES = [
     ),
     Case(
         'An annotation without a box',
-        'A keypoint or a caption, or another format.',
+        'The entry is a keypoint or a caption, or the file has another format.',
         "Convert them to COCO's.",
         "…data/boxes.json: entry 0 of 'annotations' has no 'bbox': write it in COCO's format",
         scope='mmdet',
@@ -107,8 +107,8 @@ CASES = [
     ),
     Case(
         'An annotation of an unknown category',
-        'A class was removed from `categories`, or numbers start at 0 and at 1.',
-        'Correct `category_id`, or list the category. (mmdet passes over such annotations.)',
+        'A class was removed from `categories`, or one list of numbers starts at 0 and the other at 1.',
+        'Correct `category_id`, or list the category. (mmdet alone would pass over such annotations.)',
         '…data/boxes.json: annotation 1 has category 7, which the file does not list: add the category or drop it',
         scope='mmdet',
         damage=first(category_id=7),
@@ -124,9 +124,8 @@ CASES = [
     ),
     Case(
         'A class that the annotations do not have',
-        'A misspelt name: mmdet numbers the categories that it finds, so that all behind a missing one would have the '
-        'name '
-        'of another.',
+        'A name is misspelt. mmdet numbers the categories that it finds, so all behind a missing one would have '
+        'the name of another.',
         'Give `metainfo.classes` the names in `categories`, in their order.',
         '…data/boxes.json has no category circle: give metainfo.classes the names that it has, in its order',
         scope='mmdet',
@@ -134,11 +133,10 @@ CASES = [
     ),
     Case(
         'Classes in another order than the categories',
-        'mmdet numbers them as the annotations do, whatever `metainfo.classes` says.',
+        'The two lists differ. mmdet numbers the classes as the annotations do, whatever `metainfo.classes` says.',
         'Give `metainfo.classes` the order of `categories`.',
         '…data/boxes.json has the categories in the order square, circle: give metainfo.classes the names that it '
-        'has, in '
-        'its order',
+        'has, in its order',
         scope='mmdet',
         damage=changed(lambda coco: coco['categories'].append({'id': 2, 'name': 'circle'})),
         config="train_dataloader['dataset']['metainfo'] = dict(classes=('circle', 'square'))\n",
@@ -154,7 +152,7 @@ CASES = [
     ),
     Case(
         'A file that is not listed',
-        'More images in the folder than in the annotations.',
+        'The folder has more images than the annotations.',
         handled='It is not used.',
         scope='mmdet',
         damage=extra_image,
@@ -162,7 +160,7 @@ CASES = [
     ),
     Case(
         'A box outside of its image',
-        'Boxes of another size of the image, or x and y swapped.',
+        'The boxes are of the image at another size, or x and y are swapped.',
         handled='It is left out, and a warning counts such boxes.',
         scope='mmdet',
         damage=first(bbox=[100, 100, 9, 9]),
@@ -170,7 +168,7 @@ CASES = [
     ),
     Case(
         'A box of zero size',
-        'A click instead of a drag.',
+        'Somebody clicked and did not drag.',
         handled='It is left out, and a warning counts such boxes.',
         scope='mmdet',
         damage=first(bbox=[10, 10, 0, 5], area=0),
@@ -178,7 +176,7 @@ CASES = [
     ),
     Case(
         'A box that is no box',
-        'A division by zero before, or corners in another form.',
+        'A division by zero made it, or the corners are written in another form.',
         'Write `[x, y, width, height]`.',
         '…data/boxes.json: annotation 1 has the box [nan, 0, 5, 5]: a box is [x, y, width, height], finite numbers',
         scope='mmdet',
@@ -186,7 +184,7 @@ CASES = [
     ),
     Case(
         'No object at all',
-        'Annotations of another task, or a subset without any.',
+        'The annotations are of another task, or the subset has none.',
         'Correct `ann_file` or `metainfo.classes`.',
         '…data/boxes.json lists 4 images and no object of the classes: check the annotations and metainfo.classes',
         scope='mmdet',
@@ -195,17 +193,16 @@ CASES = [
     ),
     Case(
         'Only crowds',
-        'Every annotation has `iscrowd`, as some exporters write it; training ignores those.',
+        'Every annotation has `iscrowd`, as some exporters write it. Training ignores crowds.',
         'Annotate single objects, or correct `iscrowd`.',
-        '…data/boxes.json lists only objects that training ignores (iscrowd, difficult): annotate single objects, or '
-        'correct '
-        'iscrowd',
+        '…data/boxes.json lists only objects that training ignores (iscrowd, difficult): annotate single objects, '
+        'or correct iscrowd',
         scope='mmdet',
         damage=changed(lambda coco: [ann.update(iscrowd=1) for ann in coco['annotations']]),
     ),
     Case(
         'Truncated run lengths',
-        'The mask was cut; pycocotools would fill it with whatever is in memory.',
+        'The mask was cut. pycocotools would fill it with whatever is in memory.',
         AGAIN,
         '…data/boxes.json: annotation 1 has run lengths that do not fill its mask of [64, 64] pixels: write it again',
         scope='mmdet',
@@ -233,7 +230,7 @@ CASES = [
     ),
     Case(
         'A polygon of two points',
-        'A click too few.',
+        'Somebody clicked once too few.',
         handled='Training ignores the object.',
         scope='mmdet',
         damage=first(segmentation=[[1, 1, 9, 9]]),
@@ -241,14 +238,14 @@ CASES = [
     Case(
         'Every image filtered out',
         '`filter_cfg`, `metainfo.classes` or the suffix of the images leaves none.',
-        'Correct them; in mmseg, `img_suffix` and `seg_map_suffix`.',
+        'Correct them. In mmseg these are `img_suffix` and `seg_map_suffix`.',
         '…gives no sample to BaseSegDataset: check the annotations, metainfo.classes, the image folder and filter_cfg',
         scope='mmseg',
         config="train_dataloader['dataset']['img_suffix'] = '.jpg'\n",
     ),
     Case(
         'A missing label map',
-        'Another name than that of the image, or another `seg_map_suffix`.',
+        'The label map has another name than the image, or `seg_map_suffix` is another.',
         'Correct the names.',
         '…data/maps/0.png does not exist: correct the path',
         scope='mmseg',
@@ -266,8 +263,8 @@ CASES = [
     Case(
         'A label map with a class out of range',
         'Labels start at 1, or are colours, or belong to another list of classes.',
-        'Correct the labels, `metainfo.classes` and `num_classes`; `reduce_zero_label=True` for labels that start at '
-        '1.',
+        'Correct the labels, `metainfo.classes` and `num_classes`. Labels that start at 1 need '
+        '`reduce_zero_label=True`.',
         '…data/maps/0.png has the label 7, and the classes are 0 to 1 (ignored: 255): correct the labels or '
         'metainfo.classes',
         scope='mmseg',
@@ -276,7 +273,7 @@ CASES = [
     ),
     Case(
         'A 16-bit label map with a class out of range',
-        'Instance numbers, as in Cityscapes; mmseg keeps their lower 8 bits.',
+        'The labels are instance numbers, as in Cityscapes. mmseg keeps their lower 8 bits.',
         'Write label maps of 8 bits.',
         '…data/maps/0.png has the label 257, and the classes are 0 to 1 (ignored: 255): correct the labels or '
         'metainfo.classes',
@@ -286,7 +283,7 @@ CASES = [
     ),
     Case(
         'A label map of another size',
-        'Made of a resized copy of the image.',
+        'It was made of a resized copy of the image.',
         'Make it of the image, without interpolation.',
         '…data/maps/0.png has 32×64 pixels and its image 64×64: make the label map of this image',
         scope='mmseg',
@@ -295,7 +292,7 @@ CASES = [
     ),
     Case(
         'A label map of three channels',
-        'Colours instead of class numbers.',
+        'It has colours instead of class numbers.',
         'Convert colours to numbers: a PNG with a palette has both.',
         '…data/maps/0.png has 3 channels: a label map has one, of class numbers',
         scope='mmseg',
@@ -304,7 +301,7 @@ CASES = [
     ),
     Case(
         'A label map with a palette',
-        'PASCAL VOC and many tools write such.',
+        'PASCAL VOC and many tools write such label maps.',
         handled='Its indices are the classes.',
         scope='mmseg',
         damage=lambda place: _palette(place),
@@ -319,7 +316,7 @@ CASES = [
     ),
     Case(
         'More classes in the annotations than in a detector',
-        '`num_classes` was not changed with the data; mmdet takes the others for background.',
+        '`num_classes` was not changed with the data. mmdet would take the other classes for background.',
         'Set `num_classes` of the box head and of the mask head to the number of classes.',
         '…data/boxes.json has 2 classes and bbox_head (RetinaHead) has num_classes=1: correct num_classes or '
         'metainfo.classes',

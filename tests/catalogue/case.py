@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from fec_mm.apis import probe, test, train
+from fec_mm.cli import probe, test, train
 from tests.tools.commands import tool
 from tests.tools.tiny import make_config
 

@@ -92,8 +92,8 @@ def trained(place: Place) -> None:
 
 ATTACK = Case(
     'A checkpoint with code',
-    'A pickle can run any command when it is read; a checkpoint from elsewhere may do so.',
-    'Do not use it. A checkpoint of your own with objects in it: save its `state_dict` alone.',
+    'A checkpoint is a pickle, which can run any command when it is read. One from elsewhere may do so.',
+    'Do not use it. If it is your own and has objects in it, save its `state_dict` alone.',
     UNSAFE,
     tools=EVERY_READER,
     damage=replaced(hostile),
@@ -124,7 +124,7 @@ CASES = [
     ),
     Case(
         'A checkpoint with flipped bits',
-        'A fault of a disk or of memory; a check sum finds it.',
+        'A disk or the memory had a fault. A check sum finds it.',
         'Copy it again, or use the one before.',
         DAMAGED,
         tools=READERS,
@@ -149,21 +149,32 @@ CASES = [
     ATTACK,
     Case(
         'A checkpoint with code, in the old format',
-        'The same, as torch wrote before 1.6.',
+        'A checkpoint is a pickle, which can run any command when it is read. This is the format that torch wrote '
+        'before 1.6.',
         'Do not use it.',
         UNSAFE,
         tools=('test',),
         damage=replaced(lambda place: pickle.dumps({'state_dict': Attack(place.folder / 'attacked')}, protocol=2)),
     ),
     Case(
-        'Code in a checkpoint to resume', 'The same.', 'Do not use it.', UNSAFE, damage=replaced(hostile), argv=RESUME
+        'Code in a checkpoint to resume',
+        'A checkpoint is a pickle, which can run any command when it is read.',
+        'Do not use it.',
+        UNSAFE,
+        damage=replaced(hostile),
+        argv=RESUME,
     ),
     Case(
-        'Code in `load_from`', 'The same.', 'Do not use it.', UNSAFE, damage=replaced(hostile), config=LOAD['load_from']
+        'Code in `load_from`',
+        'A checkpoint is a pickle, which can run any command when it is read.',
+        'Do not use it.',
+        UNSAFE,
+        damage=replaced(hostile),
+        config=LOAD['load_from'],
     ),
     Case(
         'Code in an `init_cfg`',
-        'The same.',
+        'A checkpoint is a pickle, which can run any command when it is read.',
         'Do not use it.',
         UNSAFE,
         damage=replaced(hostile),
@@ -171,7 +182,7 @@ CASES = [
     ),
     Case(
         "Code in an authors' checkpoint",
-        'The same.',
+        'A checkpoint is a pickle, which can run any command when it is read.',
         'Do not use it.',
         '…: holds …, which could run code; nothing but tensors and plain values is loaded',
         damage=replaced(hostile),
@@ -179,30 +190,28 @@ CASES = [
     ),
     Case(
         'A checkpoint of another arch',
-        'Another config than that of the training.',
+        'The config is not the one of the training.',
         USE,
-        'checkpoint … is of another model: … missing (backbone.stages.3.0…); … unknown (backbone.stages.3.1…): use the '
-        'config that it was trained with',
+        'checkpoint … is of another model: … missing (backbone.stages.3.0…); … unknown (backbone.stages.3.1…): '
+        'use the config that it was trained with',
         damage=with_state(other_arch),
         tools=READERS,
     ),
     Case(
         'A checkpoint of another class count',
-        'Another data set than that of the training.',
+        'The data set is not the one of the training.',
         USE,
-        'checkpoint … is of another model: 2 of another shape (head.fc.weight: (5, 20) instead of (2, 20), ...): use '
-        'the '
-        'config that it was trained with',
+        'checkpoint … is of another model: 2 of another shape (head.fc.weight: (5, 20) instead of (2, 20), ...): '
+        'use the config that it was trained with',
         damage=with_state(more_classes),
         tools=READERS,
     ),
     Case(
         'A checkpoint of another toolbox',
-        'A segmenter for a classifier, say.',
+        'The checkpoint is of a segmenter and the config of a classifier, for instance.',
         USE,
-        'checkpoint … is of another model: 2 missing (head.fc.weight, ...); 2 unknown (decode_head.fc.weight, ...): '
-        'use '
-        'the config that it was trained with',
+        'checkpoint … is of another model: 2 missing (head.fc.weight, ...); 2 unknown (decode_head.fc.weight, '
+        '...): use the config that it was trained with',
         damage=with_state(other_toolbox),
         tools=READERS,
     ),
@@ -210,34 +219,29 @@ CASES = [
         'A checkpoint of another model to resume',
         'The config was changed meanwhile.',
         USE,
-        'checkpoint … is of another model: 2 of another shape (head.fc.weight: (5, 20) instead of (2, 20), ...): use '
-        'the '
-        'config that it was trained with',
+        'checkpoint … is of another model: 2 of another shape (head.fc.weight: (5, 20) instead of (2, 20), ...): '
+        'use the config that it was trained with',
         damage=with_state(more_classes),
         argv=RESUME,
     ),
     Case(
         'Another optimizer to resume',
-        'The config was changed meanwhile; its state is of no use to another one.',
+        'The config was changed meanwhile. The state of one optimizer is of no use to another.',
         'Continue with the optimizer of before, or start from the weights: `load_from`, without `--resume`.',
         "checkpoint …first/epoch_1.pth has the state of another optimizer, without 'momentum' for the SGD of the "
-        'config: resume '
-        'with the config that it was trained with, or start from its weights: --cfg-options '
-        'load_from=…first/epoch_1.pth, '
-        'without --resume',
+        'config: resume with the config that it was trained with, or start from its weights: --cfg-options '
+        'load_from=…first/epoch_1.pth, without --resume',
         damage=trained,
         argv=CONTINUE,
         config="optim_wrapper['optimizer'] = dict(type='SGD', lr=0.1, momentum=0.9)\n",
     ),
     Case(
         'Another `paramwise_cfg` to resume',
-        'It makes other groups of parameters; the same with other frozen layers.',
+        'The setting, or other frozen layers, makes other groups of parameters.',
         'Continue with the config of before, or start from the weights: `load_from`, without `--resume`.',
-        'checkpoint …first/epoch_1.pth has … parameters in 1 groups for its optimizer, and the config makes … in …, '
-        'by another '
-        'paramwise_cfg or other frozen layers: resume with the config that it was trained with, or start from its '
-        'weights: '
-        '--cfg-options load_from=…first/epoch_1.pth, without --resume',
+        'checkpoint …first/epoch_1.pth has … parameters in 1 groups for its optimizer, and the config makes … in '
+        '…, by another paramwise_cfg or other frozen layers: resume with the config that it was trained with, or '
+        'start from its weights: --cfg-options load_from=…first/epoch_1.pth, without --resume',
         damage=trained,
         argv=CONTINUE,
         config="optim_wrapper['optimizer']['weight_decay'] = 0.01\noptim_wrapper['paramwise_cfg'] = "
@@ -245,7 +249,7 @@ CASES = [
     ),
     Case(
         'Other settings to resume',
-        'mmengine takes those of the optimizer and the schedule from the checkpoint.',
+        'mmengine takes the settings of the optimizer and the schedule from the checkpoint.',
         handled='One warning names each setting, what the checkpoint and the config say, and what is used.',
         damage=trained,
         argv=CONTINUE,
@@ -257,7 +261,7 @@ CASES = [
     Case(
         'Another schedule to resume',
         'mmengine would mix the two, by their places in the list.',
-        handled="The config's is used, as if from the start of the training; a warning says so.",
+        handled="The config's is used, as if from the start of the training. A warning says so.",
         damage=trained,
         argv=CONTINUE,
         config="param_scheduler = [dict(type='PolyLR', power=1.)]\n",
@@ -267,7 +271,7 @@ CASES = [
     ),
     Case(
         'Something in a checkpoint that could not be loaded again',
-        "A `range` in the data set's metainfo, or a `datetime`, a `Path` or an object that a hook keeps in the "
+        "The data set's metainfo has a `range`, or a hook keeps a `datetime`, a `Path` or another object in the "
         'message hub.',
         handled='It is left out, and a warning names it before the first checkpoint is written.',
         config="train_dataloader['dataset']['metainfo'] = dict(pages=range(3))\n",
@@ -278,7 +282,7 @@ CASES = [
     Case(
         'A checkpoint without `state_dict`',
         'Another program wrote it.',
-        "Convert an authors' checkpoint; give others the form `{'state_dict': …}`.",
+        "Convert an authors' checkpoint. Give others the form `{'state_dict': …}`.",
         "checkpoint … has no state_dict of tensors: use another one, or convert an authors' checkpoint with "
         'tools/model_converters/convert_released.py first',
         damage=replaced(lambda place: {'epoch': 3, 'model': {}}),
@@ -294,7 +298,7 @@ CASES = [
     ),
     Case(
         '`load_from` with nothing for the model',
-        'mmengine warns and would train from scratch.',
+        'The checkpoint is of another model. mmengine would warn and train from scratch.',
         USE,
         'checkpoint … has nothing for this model: …: …',
         damage=replaced(lambda place: {'state_dict': {'conv1.weight': torch.zeros(3)}}),
@@ -302,8 +306,8 @@ CASES = [
     ),
     Case(
         '`load_from` with another head',
-        'Fine-tuning to other classes.',
-        handled='What fits is loaded; the log names the rest.',
+        'The training fine-tunes to other classes.',
+        handled='What fits is loaded, and the log names the rest.',
         damage=with_state(more_classes),
         config=LOAD['load_from'],
         check=lambda place: _log_says(place, 'not for this model: 2 of another shape (head.fc.weight'),
@@ -321,8 +325,7 @@ CASES = [
         'Every key starts with `module.`, as DistributedDataParallel has them.',
         "Give `prefix='module.backbone.'`.",
         "checkpoint … does not initialise this FEC: no key starts with 'backbone.': its keys start with module; "
-        'correct the '
-        'prefix, or leave it out',
+        'correct the prefix, or leave it out',
         damage=with_state(wrapped),
         config=LOAD['init_cfg'],
     ),

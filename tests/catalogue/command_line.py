@@ -37,7 +37,7 @@ def busy_port(place: Place) -> None:
 
 HOLDER = """
 import sys
-from fec_mm.apis.occupied import occupied
+from fec_mm.cli.occupied import occupied
 with occupied(sys.argv[1]):
     print('ready', flush=True)
     sys.stdin.read()
@@ -148,9 +148,8 @@ CASES = [
         'A folder that another training writes into',
         'A job was started twice, or with the options of another one.',
         'Wait for the other one, or give another `--work-dir`. The lock goes when its process does.',
-        '…work is in use by another training (process … of …, since …): wait for it, or choose another --work-dir; if '
-        'there is '
-        'none, remove …work/.in_use',
+        '…work is in use by another training (process … of …, since …): wait for it, or choose another '
+        '--work-dir; if there is none, remove …work/.in_use',
         damage=occupy,
     ),
     Case(
@@ -165,14 +164,14 @@ CASES = [
         'A converted checkpoint below a file',
         'The path is wrong.',
         FILE,
-        '…afile/x.pth: cannot be written (…); choose another file or make room',
+        '…afile/x.pth: cannot be written (…); choose another place or make room',
         tools=('convert',),
         damage=released,
         argv=('{folder}/released.pth', '{folder}/afile/x.pth'),
     ),
     Case(
         'Two images of one name',
-        'They are in different folders, and results are in one.',
+        'They are in different folders, and their results go to one.',
         'Give the images different names.',
         '--show-dir …out: …left/0.png and …right/0.png would both be written as 0.png: give them different names',
         tools=('test',),
@@ -209,8 +208,7 @@ CASES = [
         '`--launcher` was given to `train.py` by hand.',
         'Use `tools/dist_train.sh`.',
         '--launcher slurm is for processes that tools/slurm_train.sh or srun starts, and SLURM_PROCID is not set: '
-        'start '
-        'them so',
+        'start them so',
         argv=('--launcher', 'slurm'),
     ),
     Case(
@@ -231,11 +229,10 @@ CASES = [
     ),
     Case(
         'An override that is Python',
-        'A dict within a list, as in a config.',
+        'The value has a dict within a list, as a config may.',
         'Set it key by key, or write a config of your own.',
-        '--cfg-options takes numbers, words, and lists or tuples of them, not …: set a dict key by key (a.b=1), or '
-        'write it '
-        'into a config',
+        '--cfg-options takes numbers, words, and lists or tuples of them, not …: set a dict key by key (a.b=1), '
+        'or write it into a config',
         argv=('--cfg-options', "custom_hooks=[dict(type='EMAHook',momentum=0.1)]"),
         code=2,
     ),
@@ -248,23 +245,22 @@ CASES = [
     ),
     Case(
         'An override that nothing reads',
-        'A misspelt key, or a variable that the config is composed with, such as `data_root`.',
+        'The key is misspelt, or is a variable that the config is composed with, such as `data_root`.',
         handled='A warning names the nearest key that something reads: `train_cfg.max_epochs` for `max_epochs`.',
         argv=('--cfg-options', 'max_epochs=7'),
     ),
     Case(
         'Images without labels to test',
-        'A test set whose annotations are not given out.',
-        'Give `--out FILE`, which writes the predictions, or `--show-dir`; or correct the annotations.',
+        "The test set's annotations are not given out.",
+        'Give `--out FILE`, which writes the predictions, or `--show-dir`. Or correct the annotations.',
         '…0.png and the other test images have no labels, and nothing can be measured: give --out for the '
-        'predictions, or '
-        'correct the annotations of test_dataloader',
+        'predictions, or correct the annotations of test_dataloader',
         tools=('test',),
         config="test_dataloader['dataset']['with_label'] = False\n",
     ),
     Case(
         'Images without labels, and predictions asked for',
-        'A test set whose annotations are not given out.',
+        "The test set's annotations are not given out.",
         handled='The predictions are written, and nothing is measured.',
         tools=('test',),
         argv=('--out', '{folder}/new.pkl'),
@@ -273,8 +269,8 @@ CASES = [
     ),
     Case(
         'Averaged weights that a checkpoint does not have',
-        '`--ema` with a checkpoint of another training.',
-        'Leave it out.',
+        '`--ema` was given with a checkpoint that holds no average.',
+        'Leave `--ema` out.',
         '…released.pth: has no averaged weights, under state_dict_ema or model_ema: leave --ema out',
         tools=('convert',),
         damage=released,
@@ -282,8 +278,8 @@ CASES = [
     ),
     Case(
         'Mixed precision without a GPU',
-        '`--amp` on a laptop.',
-        'Leave it out.',
+        '`--amp` needs a GPU.',
+        'Leave `--amp` out.',
         '--amp needs an accelerator and there is none: leave it out, training is in float32',
         argv=('--amp',),
     ),

@@ -7,7 +7,7 @@ from .case import Case, Place
 MISSPELT = Case(
     'A misspelt type',
     'It was mistyped.',
-    'Take the name that is proposed; for a type of your own, name its package in `custom_imports`.',
+    'Take the name that is proposed. For a type of your own, name its package in `custom_imports`.',
     "type='GlobalAveragePoolin' in the config is no model of mmpretrain: did you mean 'GlobalAveragePooling'?",
     config="model['neck']['type'] = 'GlobalAveragePoolin'\n",
 )
@@ -57,7 +57,7 @@ CASES = [
     ),
     Case(
         'A misspelt argument',
-        'A typing error, or an argument of another version.',
+        'The name was mistyped, or another version has this argument.',
         'Correct the name.',
         "FEC: ClusterBackbone.__init__() got an unexpected keyword argument 'droprate' (correct the config)",
         config="model['backbone']['droprate'] = 3\n",
@@ -71,8 +71,8 @@ CASES = [
     ),
     Case(
         'A list of the wrong length',
-        'One number for each stage is wanted.',
-        'Give one for each.',
+        'Every stage needs a number of its own.',
+        'Give one number for each stage.',
         'FEC: centers_per_side=(4, 4) must have one number per stage, 4 as in depths=[1, 1, 1, 1] (correct the config)',
         config="model['backbone']['centers_per_side'] = (4, 4)\n",
     ),
@@ -86,11 +86,10 @@ CASES = [
     ),
     Case(
         'A mean of the wrong length',
-        'Three channels, and one mean or two.',
+        'The images have three channels, and the config gives two means.',
         'Give one, or one for each channel.',
-        'ImageClassifier.data_preprocessor (ClsDataPreprocessor): The size of tensor … must match the size of tensor '
-        '…: '
-        'give mean and std one number, or one for each channel',
+        'ImageClassifier.data_preprocessor (ClsDataPreprocessor): The size of tensor … must match the size of '
+        'tensor …: give mean and std one number, or one for each channel',
         config="model['data_preprocessor']['mean'] = [1., 2.]\n",
     ),
     Case(
@@ -103,24 +102,21 @@ CASES = [
     ),
     Case(
         'A neck that does not fit the backbone',
-        '`in_channels` of one arch with another.',
+        '`in_channels` is of another arch.',
         'Give the channels of the output stages.',
         'RetinaNet.neck.lateral_convs.1.conv (Conv2d: 24, 16, …): expected input… to have 24 channels, but got 20 '
-        'channels '
-        'instead: does not fit what comes before it: compare in_channels, out_channels, out_indices and num_classes '
-        'in the '
-        'config',
+        'channels instead: does not fit what comes before it: compare in_channels, out_channels, out_indices and '
+        'num_classes in the config',
         scope='mmdet',
         config="model['neck']['in_channels'] = [16, 24]\n",
     ),
     Case(
         'A head that does not fit the backbone',
-        '`in_channels` of one arch with another.',
+        '`in_channels` is of another arch.',
         "Give the last stage's channels.",
         'ImageClassifier.head.fc (Linear: in_features=84, …): mat1 and mat2 shapes cannot be multiplied (2x20 and '
-        '84x2): '
-        'does not fit what comes before it: compare in_channels, out_channels, out_indices and num_classes in the '
-        'config',
+        '84x2): does not fit what comes before it: compare in_channels, out_channels, out_indices and num_classes '
+        'in the config',
         config="model['head']['in_channels'] = 84\n",
     ),
     Case(
@@ -167,7 +163,7 @@ CASES = [
     ),
     Case(
         'An impossible share of dropped paths',
-        'A percentage instead of a share.',
+        'It was written as a percentage.',
         CORRECT,
         'FEC: drop_path_rate=20 must be at least 0 and below 1 (correct the config)',
         config="model['backbone']['drop_path_rate'] = 20\n",
@@ -189,10 +185,10 @@ CASES = [
     ),
     Case(
         'Images below 32 pixels',
-        'Four stages halve a map of at least 32 pixels.',
+        'Four stages halve the map, which takes at least 32 pixels.',
         'Resize to 32 or more.',
-        'ImageClassifier.backbone (FEC): takes images of at least 32×32 pixels, got 16×16: resize or pad them: that is '
-        'what Resize and pad_size_divisor of the config leave of them',
+        'ImageClassifier.backbone (FEC): takes images of at least 32×32 pixels, got 16×16: resize or pad them: '
+        'that is what Resize and pad_size_divisor of the config leave of them',
         config="train_pipeline[1]['scale'] = 16\n",
     ),
     Case(
@@ -204,11 +200,10 @@ CASES = [
     ),
     Case(
         'More epochs than a one-cycle schedule has',
-        '`max_epochs` was raised alone; mmengine raises after the last step.',
+        '`max_epochs` was raised alone. The schedule would raise an error after its last step.',
         'Raise `total_steps` of `param_scheduler` with it.',
-        'OneCycleLR: total_steps is 4 iterations, and the training has 8: set total_steps of param_scheduler to the '
-        'length of '
-        'the training, or end to that of the schedule',
+        'OneCycleLR: total_steps is 4 iterations, and the training has 8: set total_steps of param_scheduler to '
+        'the length of the training, or end to that of the schedule',
         config="train_cfg['max_epochs'] = 4\n",
     ),
     Case(
@@ -220,8 +215,8 @@ CASES = [
     ),
     Case(
         'A warm-up that is most of the training',
-        'Settings for a large data set, with a small one.',
-        handled='A warning says so at the start, when it exceeds a tenth.',
+        'The settings are for a large data set, and this one is small.',
+        handled='A warning says so at the start, when the warm-up exceeds a tenth.',
         config="param_scheduler = [dict(type='LinearLR', start_factor=0.001, by_epoch=False, end=500)]\n",
         check=lambda place: said(
             place, 'LinearLR: the warm-up of 500 iterations is 100% of the training, which has 2: '
@@ -237,7 +232,7 @@ CASES = [
     ),
     Case(
         'A missing `_base_`',
-        'The config was moved, or the base renamed.',
+        'The config was moved, or the base was renamed.',
         'Correct the path, which is relative to the config.',
         "config … cannot be read: FileNotFoundError: …nowhere.py'",
         config="_base_ = ['nowhere.py']\n",
@@ -251,14 +246,14 @@ CASES = [
     ),
     Case(
         'A config without a model',
-        'A part was removed, or no `_base_` given.',
+        'A part was removed, or `_base_` is missing.',
         'Add it, or inherit it.',
         'config … has no model: add it, or inherit it through _base_',
         config='del model\n',
     ),
     Case(
         'A toolbox of before',
-        '`mmcls` became `mmpretrain`.',
+        '`mmcls` is called `mmpretrain` now.',
         'Set `default_scope` to one that is named.',
         "default_scope in … is 'mmcls': set it to one of mmpretrain, mmdet, mmseg",
         config="default_scope = 'mmcls'\n",

@@ -18,25 +18,53 @@ CATALOGUE = {
 }
 HEAD = """# What went wrong
 
-A tool that cannot go on ends with one line on standard error. It begins with `error: `, and says what is wrong, where,
-and what to do. The exit code is 1; for arguments that do not exist it is 2, and the line stands below the usage. Some
-input is mended or passed over instead: such an entry says *Handled*, the tool goes on, and the exit code is 0. A
-traceback, or a line about something else, is a fault of this project: please report it. Earlier checkpoints and results
-stay as they were, and nothing half-written is left.
+A tool that cannot go on ends with one line on standard error. The line begins with `error: `, and says what is wrong,
+where, and what to do. Search this page for the words behind it.
 
-Each entry is a test in `tests/catalogue`, which does the damage and reads the line. A … stands for what differs from
-case to case. `python -m tests.catalogue.document` writes this page. [reliability.md](reliability.md) says what
-interruptions do, [distributed.md](distributed.md) what other processes do, [custom_dataset.md](custom_dataset.md) how
-data should look.
+- The exit code is 1. For arguments that do not exist it is 2, and the line stands below the usage.
+- Earlier checkpoints and results stay as they were. Nothing half-written is left.
+- Some input is mended or passed over. The tool then goes on, and the exit code is 0. Such input has a second table.
+- A traceback, or a line about something else, is a fault of this project. Please report it.
+
+A … in a line stands for what differs from case to case. The commands below the name of a case are those it was tried
+with. Each case is a test in `tests/catalogue`, which does the damage and reads the line. The page is written from the
+cases by `python -m tests.catalogue.document`.
+
+[reliability.md](reliability.md) says what interruptions do, [distributed.md](distributed.md) what other processes do,
+and [custom_dataset.md](custom_dataset.md) how data should look.
 """
+ERRORS = ('What is wrong', 'What the line says', 'Why', 'What to do')
+HANDLED = ('What comes in', 'Why', 'What becomes of it')
 
 
-def entry(case: Case) -> str:
-    """A case, for a reader."""
-    tools = ', '.join(case.tools)
-    if case.handled:
-        return f'**{case.name}** ({tools})\n\n{case.cause} *Handled:* {case.handled}\n'
-    return f'**{case.name}** ({tools})\n\n```text\n{case.says}\n```\n\n{case.cause} *Cure:* {case.cure}\n'
+def cell(text: str) -> str:
+    """A text within a table, where a bar would begin the next cell."""
+    return text.replace('|', r'\|')
+
+
+def code(text: str) -> str:
+    """A text in the type of code, which may have backticks of its own."""
+    return f'`` {text} ``' if '`' in text else f'`{text}`'
+
+
+def table(titles: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    """A table of a page."""
+    lines = [titles, ('---',) * len(titles), *rows]
+    return ''.join(f'| {" | ".join(map(cell, line))} |\n' for line in lines)
+
+
+def name(case: Case) -> str:
+    return f'**{case.name}**<br>{", ".join(case.tools)}'
+
+
+def section(title: str, cases: list[Case]) -> str:
+    """The cases of a section: the errors, then what is handled."""
+    errors = [(name(case), code(case.says), case.cause, case.cure) for case in cases if case.says]
+    handled = [(name(case), case.cause, case.handled) for case in cases if case.handled]
+    parts = [f'## {title}\n', table(ERRORS, errors)]
+    if handled:
+        parts += ['No error:\n', table(HANDLED, handled)]
+    return '\n'.join(parts)
 
 
 def document() -> str:
@@ -45,11 +73,8 @@ def document() -> str:
     contents = ', '.join(
         f'[{title}](#{title.lower().replace(" ", "-")}) ({len(cases)})' for title, cases in CATALOGUE.items()
     )
-    parts = [f'{HEAD}\n{total} cases: {contents}.\n']
-    for title, cases in CATALOGUE.items():
-        parts.append(f'## {title}\n')
-        parts += [entry(case) for case in cases]
-    return '\n'.join(parts)
+    sections = [section(title, cases) for title, cases in CATALOGUE.items()]
+    return '\n'.join([f'{HEAD}\n{total} cases: {contents}.\n', *sections])
 
 
 if __name__ == '__main__':

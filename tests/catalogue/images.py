@@ -128,7 +128,7 @@ CASES = [
     ),
     Case(
         'An unreadable image to visualize',
-        'One of many is damaged.',
+        'One of the images is damaged.',
         COPY + ' The pictures of the others are there.',
         '1 of 1 images could not be read: …0.png',
         damage=cut('JPEG'),
@@ -136,7 +136,7 @@ CASES = [
     ),
     Case(
         'An unreadable image with a line break in its name',
-        'A name made of text that was copied.',
+        'The download or the copy stopped. The name was made of text that was copied.',
         COPY,
         r'…left/a\nb  c.png is not a readable image: replace it',
         damage=renamed(b'a\nb  c.png', lambda: b''),
@@ -151,7 +151,7 @@ CASES = [
     ),
     Case(
         'A grey image',
-        'Data sets of photographs have some; ImageNet does.',
+        'Data sets of photographs have some, ImageNet among them.',
         handled='Its channel is repeated for red, green and blue.',
         damage=content(lambda: encoded(picture().convert('L'))),
         tools=EVERYWHERE,
@@ -159,7 +159,7 @@ CASES = [
     ),
     Case(
         'An image with alpha',
-        'A PNG with transparent parts.',
+        'PNG files may have transparent parts.',
         handled='Transparency is dropped: the colours that the file has below it are what counts.',
         damage=content(
             lambda: encoded(Image.merge('RGBA', (*picture().split(), Image.linear_gradient('L').resize((64, 48)))))
@@ -169,7 +169,7 @@ CASES = [
     ),
     Case(
         'A CMYK image',
-        'A JPEG for printing; ImageNet has 22.',
+        'The JPEG was made for printing. ImageNet has 22 of them.',
         handled='It is converted to RGB by OpenCV, without a colour profile.',
         damage=content(lambda: encoded(picture().convert('CMYK'), 'JPEG', quality=100)),
         tools=EVERYWHERE,
@@ -177,15 +177,16 @@ CASES = [
     ),
     Case(
         'A 16-bit image',
-        'Microscopes, telescopes and satellites write such.',
-        handled='The upper 8 bits are used: 65535 becomes 255. Stretch images that use less of the range before.',
+        'Microscopes, telescopes and satellites write such images.',
+        handled='The upper 8 bits are used: 65535 becomes 255. If your images use a part of the range, stretch '
+        'them before.',
         damage=content(lambda: encoded(Image.fromarray(deep()))),
         tools=EVERYWHERE,
         check=same_as(lambda: np.repeat((deep() / 257)[..., None], 3, 2), tolerance=1),
     ),
     Case(
         'A palette image',
-        'A GIF, or a PNG with at most 256 colours.',
+        'GIF files and PNG files of at most 256 colours have a palette.',
         handled='Its colours are looked up.',
         damage=content(lambda: encoded(picture().quantize(64))),
         tools=('train', 'infer'),
@@ -193,9 +194,9 @@ CASES = [
     ),
     Case(
         'An EXIF-rotated image',
-        'Cameras and phones store the picture as the sensor lay, and how to turn it.',
-        handled='It is turned upright, as browsers and viewers show it; boxes and label maps are taken to be upright '
-        'too.',
+        'Cameras and phones store the picture as the sensor lay, and note how to turn it.',
+        handled='It is turned upright, as browsers and viewers show it. Boxes and label maps are taken to be '
+        'upright, too.',
         damage=content(turned),
         tools=EVERYWHERE,
         check=same_as(lambda: bgr(picture().transpose(Image.Transpose.ROTATE_270)), tolerance=2),
@@ -212,41 +213,40 @@ CASES = [
     ),
     Case(
         'An image of 1×1',
-        'A placeholder or a tracking pixel among downloads.',
-        handled='It is resized as any other; leave such images out with `filter_cfg=dict(min_size=…)` in mmdet.',
+        'A placeholder or a tracking pixel is among the downloads.',
+        handled='It is resized as any other. In mmdet `filter_cfg=dict(min_size=…)` leaves such images out.',
         damage=content(lambda: encoded(Image.new('RGB', (1, 1), 'red'))),
         tools=EVERYWHERE,
         check=same_as(lambda: np.array([[[0, 0, 255]]])),
     ),
     Case(
         'An image of 20000×10',
-        'A scan line or a banner.',
+        'The image is a scan line or a banner.',
         handled='It is resized, where the pipeline does not keep its ratio.',
         damage=content(lambda: encoded(Image.new('RGB', (20_000, 10), 'red'))),
         tools=EVERYWHERE,
     ),
     Case(
         'An image of 20000×10 that keeps its ratio',
-        'Scaled to the longer side, less than a pixel is left of the shorter one.',
+        'Resizing fits the longer side, and the shorter one comes out below a pixel.',
         'Leave the image out, or cut it into tiles.',
-        '…left/0.png has 20000×10 pixels, and resizing leaves none: leave it out, or correct scale and keep_ratio in '
-        'the '
-        'config',
+        '…left/0.png has 20000×10 pixels, and resizing leaves none: leave it out, or correct scale and keep_ratio '
+        'in the config',
         damage=content(lambda: encoded(Image.new('RGB', (20_000, 10)))),
         config=KEPT_RATIO,
     ),
     Case(
         'An array with NaN',
-        'A missing value, or a division by zero before.',
-        'Replace it: `numpy.nan_to_num`.',
+        'A value is missing, or a division by zero made it.',
+        'Replace such values, for instance with `numpy.nan_to_num`.',
         'an array of shape (64, 64, 3) has values that are not finite: clean it first',
         tools=('infer',),
         damage=array(lambda: np.full((64, 64, 3), np.nan, np.float32)),
     ),
     Case(
         'An array that is no image',
-        'A batch, a tensor with the channels first, a grey image.',
-        'Give H×W×3, BGR: `array.transpose(1, 2, 0)[..., ::-1]` of RGB with the channels first.',
+        'The array is a batch, has its channels first, or is grey.',
+        'Give H×W×3, BGR. RGB with the channels first becomes that by `array.transpose(1, 2, 0)[..., ::-1]`.',
         'an array of shape (3, 64, 64) and type float64 is no image: give H×W×3 numbers from 0 to 255, BGR',
         tools=('infer',),
         damage=array(lambda: np.zeros((3, 64, 64))),

@@ -167,11 +167,10 @@ CASES = [
     ),
     Case(
         'A class that validation does not have',
-        'No image of it was put aside; the folders behind it move up.',
-        'Give both the same folders; an empty one counts.',
-        "'right' is class 0 of val_dataloader (…data/val) and class 1 of train_dataloader (…data/classes): give both "
-        'the same '
-        'classes in the same order',
+        'No image of the class was put aside, and the classes behind it move up.',
+        'Give both the same folders. An empty one counts.',
+        "'right' is class 0 of val_dataloader (…data/val) and class 1 of train_dataloader (…data/classes): give "
+        'both the same classes in the same order',
         damage=without_left,
         config=VAL,
     ),
@@ -179,39 +178,37 @@ CASES = [
         'Test data whose classes have other numbers than those of the training',
         'A folder was added, removed or renamed since.',
         'Give the test data the folders of the training.',
-        "'left' is class 0 of test_dataloader (…data/classes) and class 1 of the checkpoint: give the data set the "
-        'classes of '
-        'the checkpoint in their order',
+        "'left' is class 0 of test_dataloader (…data/classes) and class 1 of the checkpoint: give the data set "
+        'the classes of the checkpoint in their order',
         damage=numbered_otherwise,
         tools=('test',),
     ),
     Case(
         'More outputs than classes in a classifier',
         '`num_classes` was not changed with the data.',
-        handled='It trains; a warning says what to set.',
+        handled='It trains, and a warning says what to set.',
         config="model['head']['num_classes'] = 9\n",
         check=logged('has 2 classes (left, right) and head (LinearClsHead) has num_classes=9: set num_classes=2'),
     ),
     Case(
         'More outputs than classes in a detector',
-        '`num_classes` was not changed with the data: 80 of COCO.',
+        "`num_classes` was not changed with the data: it is still COCO's 80.",
         'Set `num_classes` of the box head and of the mask head to the number of classes.',
-        '…data/boxes.json has 1 classes (square) and bbox_head (RetinaHead) has num_classes=80: set num_classes=1, or '
-        'correct '
-        'metainfo.classes',
+        '…data/boxes.json has 1 classes (square) and bbox_head (RetinaHead) has num_classes=80: set '
+        'num_classes=1, or correct metainfo.classes',
         scope='mmdet',
         config="model['bbox_head']['num_classes'] = 80\n",
     ),
     Case(
         'The top 5 of two classes',
-        "ImageNet's evaluator.",
+        "The evaluator is still ImageNet's.",
         'Set `topk=(1, )`.',
         'val_evaluator (Accuracy) measures the top 5 of 2 classes: set topk=(1, )',
         config="val_evaluator = dict(type='Accuracy', topk=(1, 5))\n",
     ),
     Case(
         'The top 5 of two classes in a test',
-        "ImageNet's evaluator.",
+        "The evaluator is still ImageNet's.",
         'Set `topk=(1, )`.',
         'test_evaluator (Accuracy) measures the top 5 of 2 classes: set topk=(1, )',
         tools=('test',),
@@ -219,8 +216,8 @@ CASES = [
     ),
     Case(
         'Label maps with a value that the head ignores and the evaluator counts',
-        '`ignore_index` was set in one of them.',
-        handled='It is measured; a warning says what to set.',
+        '`ignore_index` was set in one of the two.',
+        handled='It is measured, and a warning says what to set.',
         scope='mmseg',
         damage=void,
         tools=('train', 'test'),
@@ -232,10 +229,10 @@ CASES = [
     ),
     Case(
         'Another number of classes in the data preprocessor',
-        "Only the head's was changed.",
+        "Only the head's number was changed.",
         'Set `data_preprocessor.num_classes`, too.',
-        'head (LinearClsHead) has num_classes=2 and data_preprocessor has num_classes=1000: set both to the number of '
-        'classes',
+        'head (LinearClsHead) has num_classes=2 and data_preprocessor has num_classes=1000: set both to the '
+        'number of classes',
         config="model['data_preprocessor']['num_classes'] = 1000\nmodel['train_cfg'] = "
         "dict(augments=[dict(type='Mixup', "
         'alpha=0.8)])\n',
@@ -252,7 +249,7 @@ CASES = [
     ),
     Case(
         'An evaluator without a file',
-        'It was replaced, and `ann_file` not put in.',
+        'The evaluator was replaced, and `ann_file` was left out.',
         'Give the evaluator the `ann_file` of its data set, with `data_root` in front.',
         'val_evaluator (CocoMetric) has no ann_file: set ann_file of val_evaluator to that of val_dataloader',
         scope='mmdet',
@@ -262,8 +259,8 @@ CASES = [
         "A test evaluator's file of other images",
         '`ann_file` of `test_evaluator` was not changed with that of the data.',
         'Give the evaluator the `ann_file` of its data set, with `data_root` in front.',
-        'test_evaluator (CocoMetric) reads …others.json, whose image 0 is other_0.png, and that of test_dataloader '
-        '…images/0.png: set ann_file of test_evaluator to that of test_dataloader',
+        'test_evaluator (CocoMetric) reads …others.json, whose image 0 is other_0.png, and that of '
+        'test_dataloader …images/0.png: set ann_file of test_evaluator to that of test_dataloader',
         scope='mmdet',
         damage=other_images,
         config="test_evaluator['ann_file'] = '{folder}/data/others.json'\n",
@@ -272,7 +269,7 @@ CASES = [
     Case(
         'Annotations numbered from 0, or twice',
         'A script counted them, or files were put together.',
-        handled='They are numbered anew, from 1: pycocotools takes the number 0 for "not found", which costs AP.',
+        handled='They are numbered anew, from 1. pycocotools takes the number 0 for "not found", which costs AP.',
         scope='mmdet',
         damage=changed(from_zero),
         tools=('train', 'test'),
@@ -281,7 +278,7 @@ CASES = [
     Case(
         'Annotations without `iscrowd` or `area`',
         'Many tools do not write them.',
-        handled='`iscrowd` is taken for 0, the area is that of the mask or of the box.',
+        handled='`iscrowd` is taken for 0. The area is computed from the mask, or else from the box.',
         scope='mmdet',
         damage=every(iscrowd=None, area=None),
         tools=('train', 'test'),
@@ -289,11 +286,10 @@ CASES = [
     ),
     Case(
         'An object without a mask',
-        '`"segmentation": []`, or none: an annotation of a box among those of masks.',
-        'Give it a mask, or leave it out; or train without masks.',
-        '…data/boxes.json: annotation 1 has no segmentation, and LoadAnnotations(with_mask=True) wants one of each: '
-        'give it '
-        'one, or leave it out',
+        '`segmentation` is empty or missing: a box without a mask is among the masks.',
+        'Give it a mask, or leave it out. Or train without masks.',
+        '…data/boxes.json: annotation 1 has no segmentation, and LoadAnnotations(with_mask=True) wants one of '
+        'each: give it one, or leave it out',
         scope='mmdet',
         damage=first(segmentation=[]),
         config=MASKS,
@@ -301,11 +297,10 @@ CASES = [
     ),
     Case(
         'A polygon that is not in a list of polygons',
-        'An object may have several; one is still a list of one.',
+        'An object may have several polygons. A single one still needs the list.',
         'Write `[[x, y, x, y, …]]`.',
-        '…data/boxes.json: annotation 1 has a segmentation that is neither a list of polygons, each a list, nor run '
-        'lengths, '
-        'and LoadAnnotations(with_mask=True) wants one of each: give it one, or leave it out',
+        '…data/boxes.json: annotation 1 has a segmentation that is neither a list of polygons, each a list, nor '
+        'run lengths, and LoadAnnotations(with_mask=True) wants one of each: give it one, or leave it out',
         scope='mmdet',
         damage=first(segmentation=[1, 1, 9, 1, 9, 9]),
         config=MASKS,
@@ -328,7 +323,7 @@ CASES = [
     ),
     Case(
         'One class, without its comma',
-        "`('box')` is a text in Python, and a tuple is `('box', )`.",
+        "In Python `('box')` is a text. A tuple is `('box', )`.",
         'Write the comma.',
         "metainfo.classes='square' is neither a list of names nor a file with one in each line: write "
         "classes=('square', )",
@@ -340,15 +335,14 @@ CASES = [
         'Files of two sources were put together.',
         'Give the annotations of both one `category_id`, and take the other category out.',
         "…data/boxes.json has 2 categories of the name 'square', which are one class: give its annotations one "
-        'category_id, and '
-        'leave the others out',
+        'category_id, and leave the others out',
         scope='mmdet',
         damage=changed(lambda coco: coco['categories'].append({'id': 2, 'name': 'square'})),
     ),
     Case(
         'Label maps of 0 and 255',
-        'A binary mask, white on black; and 255 is ignored.',
-        handled='It trains on the one class; a warning says which class is nowhere, and what the values are.',
+        'The mask is white on black, and 255 is ignored.',
+        handled='It trains on the one class. A warning says which class is nowhere, and what the values are.',
         scope='mmseg',
         damage=lambda place: [label_map_of(place, i) for i in range(4)],
         tools=('train', 'test'),
@@ -356,29 +350,29 @@ CASES = [
     ),
     Case(
         'Images in other formats',
-        'WebP, TIFF, JFIF and, with an OpenCV that reads them, GIF.',
+        'The folder has WebP, TIFF, JFIF or, with an OpenCV that reads them, GIF.',
         handled='Folders of classes give all images that OpenCV reads.',
         damage=formats,
         check=logged('Epoch(train) [1][4/4]'),
     ),
     Case(
         'Images that OpenCV does not read',
-        'HEIC of a telephone, say.',
-        handled='They are passed over; a warning counts them.',
+        'A telephone wrote HEIC, for instance.',
+        handled='They are passed over, and a warning counts them.',
         damage=lambda place: shutil.copy(place.image, place.data / 'classes/left/photo.heic'),
         check=logged('data/classes: 1 images, such as photo.heic, do not end in .bmp, '),
     ),
     Case(
         'Images of another suffix beside those of segmentation',
-        '`img_suffix` is one.',
-        handled='They are passed over; a warning counts them.',
+        '`img_suffix` names one suffix.',
+        handled='They are passed over, and a warning counts them.',
         scope='mmseg',
         damage=lambda place: shutil.copy(place.image, place.data / 'images/9.jpg'),
         check=logged('data/images: 1 images, such as 9.jpg, do not end in .png and are passed over'),
     ),
     Case(
         'Painting on an image of six bands',
-        'Satellites have more than three.',
+        'Satellites record more than three bands.',
         handled='The first three bands are painted on.',
         scope='mmseg',
         damage=six_bands,
@@ -389,7 +383,7 @@ CASES = [
     ),
     Case(
         'Painting on a classified image of six bands',
-        'Satellites have more than three.',
+        'Satellites record more than three bands.',
         handled='The first three bands are painted on.',
         damage=six_bands,
         tools=('test',),
@@ -399,7 +393,7 @@ CASES = [
     ),
     Case(
         'Classifying an image of six bands',
-        'Satellites have more than three.',
+        'Satellites record more than three bands.',
         'Use `tools/test.py`.',
         "…left/0.tif has more than four bands, and mmpretrain's inferencer reads three: give it to tools/test.py",
         damage=six_bands,
@@ -408,7 +402,7 @@ CASES = [
     ),
     Case(
         'Painting boxes on an image of six bands',
-        'Satellites have more than three.',
+        'Satellites record more than three bands.',
         handled='The first three bands are painted on.',
         scope='mmdet',
         damage=six_boxes,
@@ -419,15 +413,13 @@ CASES = [
     ),
     Case(
         '`reduce_zero_label` in the pipeline and not in the data set',
-        "ADE20K's pipeline, with label maps of one's own.",
-        'Leave it out of the pipeline, unless 0 is to be ignored. (With `True` in the data set all classes move down '
-        'by one: '
-        'the start of a training shows values, names and shares of the labels.)',
-        'LoadAnnotations(reduce_zero_label=True) in the pipeline and BaseSegDataset(reduce_zero_label=False) differ: '
-        'where 0 is '
-        'a class, as in label maps of your own, leave it out of LoadAnnotations in train_pipeline and test_pipeline; '
-        'where 0 is '
-        'to be ignored and classes begin at 1, give it to the data set too',
+        "The pipeline is ADE20K's, and the label maps are your own.",
+        'Leave it out of the pipeline, unless 0 is to be ignored. (With `True` in the data set all classes move '
+        'down by one. The log shows values, names and shares of the labels at the start.)',
+        'LoadAnnotations(reduce_zero_label=True) in the pipeline and BaseSegDataset(reduce_zero_label=False) '
+        'differ: where 0 is a class, as in label maps of your own, leave it out of LoadAnnotations in '
+        'train_pipeline and test_pipeline; where 0 is to be ignored and classes begin at 1, give it to the data '
+        'set too',
         scope='mmseg',
         config="train_pipeline[1]['reduce_zero_label'] = True\n",
         tools=('train', 'test'),

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from fec_mm.apis import run_cli
+from fec_mm.cli import run_cli
 from tests.tools.commands import run
 
 from . import annotations, command_line, configs, images

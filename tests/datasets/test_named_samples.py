@@ -17,7 +17,7 @@ from mmengine.registry import DATASETS, TRANSFORMS
 from PIL import Image
 from torch.utils.data import DataLoader
 
-from fec_mm.apis.explain import explain
+from fec_mm.cli.explain import explain
 from fec_mm.datasets.named_samples import NamedSamples, name_samples
 from fec_mm.errors import UserError
 

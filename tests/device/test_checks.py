@@ -111,7 +111,7 @@ def test_training_that_does_not_fall() -> None:
         checks.trains_with_a_scaler(Rising(), torch.randn(2, 4), 'bfloat16')
 
 
-@pytest.mark.slow
+@pytest.mark.compile
 def test_compiled_networks() -> None:
     """Without generated code, which takes minutes: the graphs, and that a difference is seen."""
     model = measures.tiny_fec().train()

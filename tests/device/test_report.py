@@ -9,13 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from fec_mm.apis.cli import run_cli
+from fec_mm.cli.run import run_cli
 from fec_mm.device import measures
 from fec_mm.device.cases import Case
 from fec_mm.device.parts import Outcome, Part, _attempt
 from fec_mm.device.report import COLUMNS, as_json, machine, markdown, plan
-
-from ..tools.commands import tool
+from tests.tools.commands import tool
 
 TOOL = 'analysis_tools/gpu_report.py'
 ROOT = Path(__file__).parents[2]

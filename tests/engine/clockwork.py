@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from fec_mm.engine import ProcessWatchHook
-from fec_mm.engine.process_watch_hook import ELSEWHERE
+from fec_mm.engine.hooks.process_watch_hook import ELSEWHERE
 from fec_mm.engine.whereabouts import (
     AFTER,
     BACKWARD,

@@ -86,7 +86,7 @@ def test_one_hot_labels(onehot: bool, count: int | None, fits: bool) -> None:
     built = model('head', 10)
     built.data_preprocessor = nn.Identity()
     built.data_preprocessor.to_onehot, built.data_preprocessor.num_classes = onehot, count
-    for whole in (built, nn.ModuleDict({'module': built})):
+    for whole in (built, nn.DataParallel(built)):
         if fits:
             check_one_hot(data(), whole)
             continue

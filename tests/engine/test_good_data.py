@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from fec_mm.apis import test as testing
-from fec_mm.apis import train
+from fec_mm.cli import test as testing
+from fec_mm.cli import train
 from tests.tools.tiny import TASKS, make_config, make_data
 
 SHORT = "train_cfg['max_epochs'] = 1\ndefault_hooks['checkpoint']['save_best'] = None\n"

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from fec_mm.apis.explain import explain
+from fec_mm.cli.explain import explain
 from fec_mm.engine.tolerant_log import TolerantStream, tolerate_failing_logs
+from tests.tools.commands import load
 
-from ..tools.commands import load
 from .small import make_runner
 
 FULL = Path('/dev/full')

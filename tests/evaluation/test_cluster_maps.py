@@ -7,16 +7,7 @@ import pytest
 import torch
 
 from fec_mm.errors import UserError
-from fec_mm.evaluation.cluster_maps import ClusterMapMetric, mean_rows, picture_and_regions, resized, slic_with
-
-
-@pytest.mark.parametrize('segments', [6, 25, 90])
-def test_slic_has_the_segments_asked_for(segments: int) -> None:
-    pytest.importorskip('skimage')
-    image = pytest.importorskip('skimage.data').astronaut()[::4, ::4]
-    once = pytest.importorskip('skimage.segmentation').slic(image, segments, start_label=0)
-    off, off_at_once = (abs(len(np.unique(labels)) - segments) for labels in (slic_with(image, segments), once))
-    assert off <= min(off_at_once, 0.2 * segments)
+from fec_mm.evaluation.cluster_maps import ClusterMapMetric, mean_rows, picture_and_regions, resized
 
 
 def test_resized_takes_the_pixel_under_the_middle() -> None:
@@ -43,6 +34,8 @@ def test_means_leave_out_what_is_no_number() -> None:
             boundary_recall=r,
             boundary_precision=float('nan'),
             undersegmentation=0,
+            contour_density=0.1,
+            compactness=0.2,
             explained_variation=v,
         )
         for s, r, v in ((2, 0.5, 0.2), (4, float('nan'), 0.4))
@@ -57,5 +50,17 @@ def test_means_leave_out_what_is_no_number() -> None:
 def test_metric_without_hook_says_so() -> None:
     with pytest.raises(UserError, match='ClusterMapHook'):
         ClusterMapMetric().process(dict(inputs=[torch.zeros(3, 4, 4)]), [dict()])
-    with pytest.raises(ValueError, match='grid, slic'):
+    with pytest.raises(ValueError, match='grid, slic, felzenszwalb'):
         ClusterMapMetric(baselines=['voronoi'])
+    with pytest.raises(ValueError, match='segments, pieces'):
+        ClusterMapMetric(equal=['pixels'])
+
+
+def test_baselines_with_as_many_pieces() -> None:
+    """Columns that alternate between two labels are two segments in four pieces."""
+    pytest.importorskip('skimage')
+    image = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    stripes = np.repeat((np.arange(32) // 8 % 2)[None], 32, axis=0)
+    found = ClusterMapMetric(baselines=['grid'], equal=['segments', 'pieces']).beside(stripes, image)
+    assert {name: len(np.unique(labels)) for name, labels in found.items()} == {'grid': 2, 'grid/pieces': 4}
+    assert set(ClusterMapMetric(baselines=['grid']).beside(stripes, image)) == {'grid'}

@@ -15,9 +15,9 @@ from fec_mm.evaluation import flops
 from fec_mm.evaluation.flops import Count, MultiplyAdds, count_backbone
 from fec_mm.models import FEC, ContextCluster
 from fec_mm.models.backbones.cluster_backbone import ClusterBackbone
-from fec_mm.models.layers import ClusterEncode, ClusterPool
+from fec_mm.models.layers import EncodingLayer, PoolingLayer
 
-from .test_cost import ARCH
+from .test_timing import ARCH
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def counted(run: nn.Module, *inputs: torch.Tensor) -> Count:
 
 def test_pool_by_hand() -> None:
     """16 positions, 4 centers, 3 channels to 5."""
-    count = counted(ClusterPool(3, 5), torch.randn(1, 4, 4, 3))
+    count = counted(PoolingLayer(3, 5), torch.randn(1, 4, 4, 3))
     centers = 4 * 3 * 5 + 4 * 5 * 3 + 4 * 5  # features, and back to the input's channels, and their bias
     scores, values, skip, norm = 16 * 4 * 3, 4 * 3 * 5, 4 * 5 * 3 * 9, 5 * 4 * 5
     assert count.in_convention == centers + scores + values + skip + norm
@@ -87,7 +87,7 @@ def test_pool_by_hand() -> None:
 def test_encode_by_hand(centers: int, heads: int) -> None:
     """10×10 positions, 6 channels, heads of 4."""
     N, C, D, M = 100, 6, 4, centers**2
-    count = counted(ClusterEncode(C, heads, D, centers), torch.randn(1, 10, 10, C))
+    count = counted(EncodingLayer(C, heads, D, centers), torch.randn(1, 10, 10, C))
     means = centers * 10 * 10 * C + centers * 10 * centers * C  # over rows, then columns
     features = M * C * heads * D + N * C * heads * D
     queries = heads * M * D * C + heads * M * D
@@ -131,3 +131,16 @@ def test_kinds_of_operators() -> None:
     assert count.others == {'aten.add': 12, 'aten.sum': 12} and count.every == 24 + 48
     assert {'aten.t', 'aten.clone', 'aten.slice'} <= set(count.moving)
     assert count.missed == {'aten._fft_r2c': 1}
+
+
+@pytest.mark.parametrize('training', [False, True])
+@pytest.mark.parametrize('pool', [None, dict(candidates='near')])
+def test_the_counter_of_torch_counts_our_operators(pool: dict | None, training: bool) -> None:
+    """All products of the forward pass but those of a matrix and a vector, which it does not know."""
+    backbone, images = FEC('small', pool=pool).train(training), torch.randn(1, 3, 96, 96)
+    known = counted(backbone, images).fvcore
+    others = ('aten.native_group_norm', 'aten.mv')
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        backbone(images)
+    assert counter.get_total_flops() == 2 * sum(n for operator, n in known.items() if operator not in others)
+    assert pool is None or known['fec_mm.nearest'] > 0

@@ -100,34 +100,76 @@ def test_against_loops(seed: int, height: int, width: int, tolerance: int) -> No
     total = ((colours - colours.mean(0)) ** 2).sum()
     expected = 1 if total == 0 else 1 - ((colours - means) ** 2).sum() / total
     assert got['explained_variation'] == pytest.approx(expected)
+    assert got['contour_density'] == pytest.approx(len(edge(labels)) / len(good))
+    round_share = 0.0
+    for name, segment in segments.items():
+        sides = sum(
+            p not in good or labels[p] != name
+            for y, x in segment
+            for p in ((y - 1, x), (y + 1, x), (y, x - 1), (y, x + 1))
+        )
+        round_share += len(segment) / len(good) * 4 * math.pi * len(segment) / sides**2
+    assert got['compactness'] == pytest.approx(round_share)
+
+
+def flooded(labels: np.ndarray) -> int:
+    """Connected parts, counted by filling them one after the other."""
+    open_pixels = {tuple(pixel) for pixel in np.argwhere(np.ones_like(labels))}
+    pieces = 0
+    while open_pixels:
+        pieces += 1
+        front = [open_pixels.pop()]
+        while front:
+            y, x = front.pop()
+            for pixel in ((y - 1, x), (y + 1, x), (y, x - 1), (y, x + 1)):
+                if pixel in open_pixels and labels[pixel] == labels[y, x]:
+                    open_pixels.remove(pixel)
+                    front.append(pixel)
+    return pieces
 
 
 def test_pieces() -> None:
-    label = pytest.importorskip('skimage.measure').label
+    pytest.importorskip('skimage')
     rng = np.random.default_rng(0)
     for shape in [(1, 7), (9, 1), (12, 15)]:
-        labels = rng.integers(0, 3, shape)
-        assert seg.count_pieces(labels) == label(labels, connectivity=1, background=-1).max()
+        for first in (-3, 0, 7):
+            labels = first + rng.integers(0, 3, shape)
+            assert seg.count_pieces(labels) == flooded(labels)
     assert seg.count_pieces(np.indices((6, 6)).sum(0) % 2) == 36
+    assert seg.count_pieces(np.array([[0, 255, 0]], np.uint8)) == 3
 
 
-@settings(deadline=None, max_examples=50)
-@given(st.integers(1, 60), st.integers(1, 60), st.integers(1, 200))
-def test_grid_is_cells_of_nearly_one_size(height: int, width: int, segments: int) -> None:
-    grid = seg.square_grid((height, width), segments)
-    rows, cols = len(np.unique(grid[:, 0])), len(np.unique(grid[0]))
-    assert len(np.unique(grid)) == rows * cols == grid.max() + 1
-    for edges in (
-        np.diff(np.flatnonzero(np.diff(grid[:, 0], prepend=-1)), append=height),
-        np.diff(np.flatnonzero(np.diff(grid[0], prepend=-1)), append=width),
-    ):
-        assert len(edges) <= 1 or edges[:-1].max() - edges[:-1].min() <= 1
+def test_compactness_in_closed_form() -> None:
+    """π/4 of a square, whatever its size; of a rectangle a×b it is π·a·b / (a + b)²."""
+    squares = np.kron(np.arange(4).reshape(2, 2), np.ones((5, 5), int))
+    assert seg.compactness(squares, np.ones((10, 10), bool)) == pytest.approx(math.pi / 4)
+    assert seg.compactness(np.zeros((3, 7), int), np.ones((3, 7), bool)) == pytest.approx(math.pi * 21 / 100)
+    # Two segments of areas 6 and 12 count by their areas.
+    unequal = np.repeat((np.arange(9) >= 3)[None].astype(int), 2, axis=0)
+    expected = (6 * math.pi * 6 / 25 + 12 * math.pi * 12 / 64) / 18
+    assert seg.compactness(unequal, np.ones((2, 9), bool)) == pytest.approx(expected)
+    # A chessboard of two segments: 18 pixels of 4 sides each.
+    chess = np.indices((6, 6)).sum(0) % 2
+    assert seg.compactness(chess, np.ones((6, 6), bool)) == pytest.approx(4 * math.pi * 18 / 72**2)
 
 
-def test_grid_of_a_square() -> None:
-    assert (seg.square_grid((8, 8), 4) == np.kron([[0, 1], [2, 3]], np.ones((4, 4)))).all()
-    assert len(np.unique(seg.square_grid((192, 192), 144))) == 144
-    assert seg.square_grid((360, 480), 300).max() + 1 == 300  # 15 × 20
+def test_compactness_is_of_what_is_valid() -> None:
+    """The border of what is void is a border as the image's is."""
+    valid = np.zeros((8, 8), bool)
+    valid[2:5, 1:7] = True
+    assert seg.compactness(np.zeros((8, 8), int), valid) == pytest.approx(math.pi * 18 / 81)
+
+
+def test_contour_density_in_closed_form() -> None:
+    """A border is two columns of pixels, or one where the other is void."""
+    assert seg.contour_density(LEFT, ALL) == 2 / 8
+    assert seg.contour_density(np.zeros((8, 8), int), ALL) == 0
+    assert seg.contour_density(np.arange(64).reshape(8, 8), ALL) == 1
+    half = ALL.copy()
+    half[:, 4:] = False
+    assert seg.contour_density(LEFT, half) == 0
+    half[:, 4] = True
+    assert seg.contour_density(LEFT, half) == 2 / 5
 
 
 def test_tolerance() -> None:

@@ -17,10 +17,9 @@ from unittest.mock import patch
 
 import torch
 
-from fec_mm.apis import run_cli, train
+from fec_mm.cli import run_cli, train
 from fec_mm.fileio import AtomicBackend
-
-from ..tools.commands import free_port, load
+from tests.tools.commands import free_port, load
 
 CLOCKS = ('time', 'data_time', 'memory', 'eta')  # what two runs may differ in
 NAMES = ('cfg', 'experiment_name', 'last_ckpt', 'best_ckpt', 'mmengine_version')  # the last one has the folder's commit

@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 import pytest
 
-from ..tools.tiny import make_config, make_data
+from tests.tools.tiny import make_config, make_data
+
 from .outages import FOREVER, POINTS, during, hold_the_lock, stop, wait
 from .runs import Run
 

@@ -12,8 +12,9 @@ import pytest
 import torch
 from mmengine.runner import Runner
 
-from ..tools.commands import free_port, load, run
-from ..tools.tiny import make_config, make_data
+from tests.tools.commands import free_port, load, run
+from tests.tools.tiny import make_config, make_data
+
 from .runs import Run, assert_same
 
 pytestmark = pytest.mark.faults

@@ -17,8 +17,7 @@ from mmengine.registry import DefaultScope
 from mmengine.structures import InstanceData, PixelData
 
 from fec_mm import compat
-
-from ..tools.tiny import TASKS, make_config
+from tests.tools.tiny import TASKS, make_config
 
 COUNT = int(os.environ.get('FEC_SIZES', '200'))  # per task
 SMALLEST, LARGEST = 32, 1333

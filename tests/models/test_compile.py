@@ -14,7 +14,7 @@ from fec_mm.models import FEC, ContextCluster
 from fec_mm.models.backbones.cluster_backbone import ClusterBackbone
 
 SIZES = [(64, 64), (96, 80), (70, 101), (128, 64), (33, 90)]
-pytestmark = pytest.mark.slow  # up to a minute each, through Inductor up to twenty
+pytestmark = pytest.mark.compile  # minutes each, through Inductor up to twenty
 
 
 @pytest.fixture(autouse=True)

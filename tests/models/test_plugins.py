@@ -11,7 +11,7 @@ from mmengine.registry import DefaultScope
 from torch import nn
 
 from fec_mm.device.recordings import telling_weights
-from fec_mm.models import FEC, EncodePlugin, PoolLayer
+from fec_mm.models import FEC, ClusterEncode, ClusterPool
 from fec_mm.registry import MODELS
 from fec_mm.visualization import record_assignments
 from tests.ops import naive
@@ -75,7 +75,7 @@ def test_checkpointing_changes_nothing(scope: str) -> None:
 
 
 def test_the_plugin_equals_its_transcription() -> None:
-    plugin = EncodePlugin(6, num_heads=2, head_dim=4, centers_per_side=2, regions_per_side=2)
+    plugin = ClusterEncode(6, num_heads=2, head_dim=4, centers_per_side=2, regions_per_side=2)
     telling_weights(plugin)
     plugin.double()
     x, m = torch.randn(2, 6, 7, 5, dtype=torch.float64), plugin.mixer
@@ -147,7 +147,7 @@ def test_in_place_of_patch_merging(scope: str) -> None:
     shapes = [o.shape for o in model(x)]
     for stage in list(model.stages)[:3]:
         C = stage.downsample.out_channels
-        stage.downsample = PoolLayer(C // 2, C)
+        stage.downsample = ClusterPool(C // 2, C)
     assert [o.shape for o in model(x)] == shapes
 
 
@@ -155,14 +155,14 @@ def test_in_place_of_a_strided_convolution() -> None:
     model = resnet('mmdet', [])
     block, x = model.layer2[0], torch.randn(1, 3, 70, 45)
     shape = model(x)[-1].shape
-    block.conv2 = PoolLayer(block.conv2.in_channels, block.conv2.out_channels)
+    block.conv2 = ClusterPool(block.conv2.in_channels, block.conv2.out_channels)
     assert model(x)[-1].shape == shape
 
 
 @pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
 def test_mixed_precision(dtype: torch.dtype) -> None:
     x = torch.randn(2, 8, 20, 12)
-    for layer in (EncodePlugin(8, 2, 4), PoolLayer(8, 8, learn_similarity=True)):
+    for layer in (ClusterEncode(8, 2, 4), ClusterPool(8, 8, learn_similarity=True)):
         telling_weights(layer)
         exact = layer(x)
         with torch.autocast('cpu', dtype):
@@ -175,6 +175,6 @@ def test_mixed_precision(dtype: torch.dtype) -> None:
 @pytest.mark.parametrize('setting', ['num_heads', 'head_dim', 'centers_per_side', 'regions_per_side'])
 def test_impossible_settings(setting: str) -> None:
     with pytest.raises(ValueError, match=f'ClusterEncode: {setting}=0 must be a whole number of at least 1'):
-        EncodePlugin(8, **{setting: 0})
+        ClusterEncode(8, **{setting: 0})
     with pytest.raises(ValueError, match='ClusterPool: regions_per_side=0 must be'):
-        PoolLayer(8, 8, regions_per_side=0)
+        ClusterPool(8, 8, regions_per_side=0)

@@ -7,7 +7,7 @@ from multiprocessing import get_context
 
 import torch
 
-from fec_mm.evaluation.cost import peak_growth
+from fec_mm.evaluation.timing import peak_growth
 from fec_mm.ops.assign import assign
 
 

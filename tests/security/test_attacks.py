@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from fec_mm.apis import get_model, train
-from fec_mm.apis.explain import explain
+from fec_mm.apis import get_model
+from fec_mm.cli import train
+from fec_mm.cli.explain import explain
 from tests.catalogue.case import COLOUR, SHORT, Place, command, prepare
 from tests.catalogue.checkpoints import ATTACK, LOAD, Attack, hostile
 from tests.tools.tiny import make_config

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from fec_mm.apis import test, train
+from fec_mm.cli import test, train
 from tests.catalogue.case import Case, command, prepare
 from tests.tools.commands import run
 

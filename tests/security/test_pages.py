@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from fec_mm.apis.probe_report import page
+from fec_mm.evaluation.probe_report import page
 from tests.catalogue.case import Case, prepare, tool
 
 SCRIPT = '<img src=x onerror=window.hit=1>'

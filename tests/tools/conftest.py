@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from fec_mm.apis import train
-from fec_mm.apis.explain import explain
+from fec_mm.cli import train
+from fec_mm.cli.explain import explain
 
 from .tiny import make_config, make_data
 

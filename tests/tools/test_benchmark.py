@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from fec_mm.apis.cli import run_cli
+from fec_mm.cli.run import run_cli
 
 from .commands import tool
 

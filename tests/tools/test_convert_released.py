@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from fec_mm.apis.cli import run_cli
+from fec_mm.checkpoints.released import convert, read_released
+from fec_mm.cli.run import run_cli
 from fec_mm.device.recordings import released_state
-from fec_mm.models import FEC
-from fec_mm.models.released import convert, read_released
+from fec_mm.models import FAMILIES, FEC
 
 from .commands import tool
 
@@ -56,7 +56,7 @@ def test_forms_of_a_checkpoint(classifier: dict, tmp_path: Path, key: str | None
         }
     )
     torch.save(checkpoint, tmp_path / 'src.pth')
-    converted = convert(read_released(tmp_path / 'src.pth'))
+    converted = convert(read_released(tmp_path / 'src.pth'), FAMILIES)
     assert converted.model == 'FEC small' and converted.left_out == []
     assert torch.equal(converted.state_dict['head.fc.weight'], classifier['head.weight'])
     assert converted.state_dict['backbone.stages.0.0.mixer.f.weight'].shape == (96, 32)
@@ -109,7 +109,7 @@ def wrong(kind: str, state: dict[str, torch.Tensor]) -> object:
 def test_wrong_checkpoints(classifier: dict, tmp_path: Path, kind: str, says: str) -> None:
     torch.save(wrong(kind, classifier), tmp_path / 'src.pth')
     with pytest.raises(ValueError) as error:
-        convert(read_released(tmp_path / 'src.pth'))
+        convert(read_released(tmp_path / 'src.pth'), FAMILIES)
     assert says in str(error.value) and '\n' not in str(error.value)
 
 

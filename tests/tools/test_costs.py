@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -12,11 +11,17 @@ from typing import Any
 import pytest
 import torch
 
-from fec_mm.apis.config import load_config
-from fec_mm.apis.cost import _compiled_calls, _samples, build_model, count_heads, gradient_bytes, image_shape
+from fec_mm.cli.config import load_config
 from fec_mm.evaluation.flops import MultiplyAdds, count_backbone
-
-from .tiny import TASKS, make_config
+from fec_mm.evaluation.training_cost import (
+    _compiled_calls,
+    _samples,
+    count_heads,
+    counted_model,
+    gradient_bytes,
+    image_shape,
+)
+from tests.tools.tiny import TASKS, make_config
 
 PLAN = ['--tflops', '10', '--bandwidth', '5', '--images', '100']
 
@@ -31,9 +36,7 @@ def tool(name: str) -> ModuleType:
 
 
 def read(path: Path) -> Any:
-    return load_config(
-        Namespace(config=str(path), cfg_options=None, work_dir=None, launcher='none', local_rank=0), ('model',)
-    )
+    return load_config(str(path), ('model',))
 
 
 @pytest.mark.parametrize('scope', TASKS)
@@ -41,7 +44,7 @@ def test_the_parts_are_the_whole(root: Path, tmp_path: Path, scope: str) -> None
     """The backbone that is not computed, and heads on random maps, against the model as it runs."""
     cfg = read(make_config(root, scope, folder=tmp_path))
     given = cfg.model.to_dict()
-    model = build_model(cfg).eval()
+    model = counted_model(cfg).eval()
     assert cfg.model.to_dict() == given  # to be built again
     shape = image_shape(cfg, (64, 96))
     backbone, maps = count_backbone(model.backbone, shape)
@@ -67,7 +70,7 @@ def test_compiled_operators_are_said_to_be_missed() -> None:
 @pytest.mark.parametrize('scope', ['mmseg', 'mmdet'])
 def test_get_flops(root: Path, tmp_path: Path, scope: str, capsys: pytest.CaptureFixture[str]) -> None:
     config = make_config(root, scope, folder=tmp_path)
-    model = build_model(read(config))
+    model = counted_model(read(config))
     tool('get_flops').main([str(config), '--size', '64x96'])
     said = capsys.readouterr().out
     n = sum(p.numel() for p in model.parameters())
@@ -79,7 +82,7 @@ def test_plan(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     config = make_config(root, 'mmseg', folder=tmp_path)
     tool('plan_training').main([str(config), *PLAN, '--gpus', '2', '16', '--latency', '1000', '--size', '64'])
     said = capsys.readouterr().out
-    gradients = gradient_bytes(build_model(read(config)))
+    gradients = gradient_bytes(counted_model(read(config)))
     assert '2 epochs, 200 images seen, of 100 (--images)' in said
     reduce_ms = 1e3 * (gradients / 5e9 + 2 * 1e-3)
     assert '| 2 | 4 | ' in said and f' | {reduce_ms:.4g} | ' in said  # the batch of 8 on two

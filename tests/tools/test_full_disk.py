@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from fec_mm.apis import train
+from fec_mm.cli import train
 
 from .commands import load
 from .tiny import make_config

@@ -9,9 +9,11 @@ import pytest
 import torch
 from PIL import Image
 
-from fec_mm.apis import FECInferencer, UserError, get_model, train
-from fec_mm.apis.images import readable
+from fec_mm.apis import FECInferencer, get_model
+from fec_mm.cli import train
+from fec_mm.datasets.readable import readable
 from fec_mm.datasets.sample_checks import CheckSample
+from fec_mm.errors import UserError
 
 from .tiny import make_config, make_data
 

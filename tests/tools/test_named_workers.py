@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fec_mm.apis import train
+from fec_mm.cli import train
 
 from .tiny import make_config
 

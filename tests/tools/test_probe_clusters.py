@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fec_mm.apis import probe, train
-from fec_mm.apis.probe_report import markdown, page
+from fec_mm.cli import probe, train
 from fec_mm.datasets.digits import load_digits
 from fec_mm.evaluation.feature_store import FeatureWriter
+from fec_mm.evaluation.probe_report import markdown, page
 
 PER_CLASS = 12
 CONFIG = """
@@ -27,8 +27,9 @@ model = dict(head=dict(num_classes=_base_.num_superclasses), backbone=dict(arch=
     depths=(1, 1), embed_dims=(8, 12), num_heads=(2, 2), head_dims=(4, 4), mlp_ratios=(2, 2), centers_per_side=(2, 2),
     regions_per_side=(1, 1))))
 model['head']['in_channels'] = 12
-train_dataloader = val_dataloader = test_dataloader = dict(batch_size=25,
-dataset=dict(dataset=dict(data_root='{root}/digits'))) train_cfg = dict(max_epochs=1, val_interval=1)
+train_dataloader = val_dataloader = test_dataloader = dict(
+    batch_size=25, dataset=dict(dataset=dict(data_root='{root}/digits')))
+train_cfg = dict(max_epochs=1, val_interval=1)
 param_scheduler = dict(total_steps=1)
 custom_hooks = [dict(type='fec_mm.ClusterProbeHook')]
 val_evaluator = [dict(type='Accuracy', topk=(1, )), dict(type='fec_mm.ClusterProbeMetric')]
@@ -128,7 +129,7 @@ def test_continues_after_a_stop(
     for layer in LAYERS:
         assert np.array_equal(*(np.load(folder / f'features/{layer}.npy') for folder in (tmp_path, probed[0])))
     assert results['layers'] == probed[1]['layers']
-    monkeypatch.setattr('fec_mm.evaluation.probe.probe', None)
+    monkeypatch.setattr('fec_mm.cli.probe.probe', None)
     assert run(trained_digits, tmp_path, '--k', 1, 2) == results and len(batches) == 7
 
 

@@ -12,7 +12,7 @@ import pytest
 from mmengine.config import Config
 
 from fec_mm.errors import UserError
-from fec_mm.evaluation.probe import probe
+from fec_mm.evaluation.layer_probe import probe
 
 sys.path.insert(0, str(Path(__file__).parents[2] / 'tools'))
 import probing_study as study

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fec_mm.apis import train
+from fec_mm.cli import train
 
 from .commands import load
 from .tiny import TASKS, make_config

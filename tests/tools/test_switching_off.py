@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fec_mm.apis import test, train
+from fec_mm.cli import test, train
 
 from .tiny import make_config
 

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from fec_mm import compat
-from fec_mm.apis import test
+from fec_mm.cli import test
 
 from .tiny import TASKS, make_config
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from fec_mm.apis import test, train
+from fec_mm.cli import test, train
 from fec_mm.models import FEC, ContextCluster
 from fec_mm.models.backbones.cluster_backbone import ClusterBackbone
 

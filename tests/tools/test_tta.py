@@ -12,7 +12,8 @@ import pytest
 import torch
 from PIL import Image
 
-from fec_mm.apis import get_model, test
+from fec_mm.apis import get_model
+from fec_mm.cli import test
 
 from .tiny import TASKS
 

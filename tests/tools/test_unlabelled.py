@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fec_mm.apis import test
+from fec_mm.cli import test
 
 from .tiny import TASKS, make_config
 

@@ -27,13 +27,13 @@ import torch
 from rich.console import Console
 from rich.progress import track
 
-from fec_mm.apis.arguments import image_size, positive
-from fec_mm.apis.cli import run_cli
-from fec_mm.apis.outputs import write_beside
+from fec_mm.cli.arguments import image_size, positive
+from fec_mm.cli.run import run_cli
 from fec_mm.device.cases import ARCHS, LAUNCHES, PEERS, PRECISIONS, TASKS, Case
 from fec_mm.device.tables import table
 from fec_mm.errors import UserError
-from fec_mm.evaluation.cost import in_turn, necessary_products, peak_growth
+from fec_mm.evaluation.timing import in_turn, necessary_products, peak_growth
+from fec_mm.fileio import write_whole
 from fec_mm.models.backbones.staged_backbone import MIN_SIZE
 
 SCALES = (0.25, 0.35, 0.5, 0.7, 1.0)
@@ -141,7 +141,7 @@ def plan(args: argparse.Namespace) -> list[Case]:
     """The cases of the command line.
 
     Raises:
-        UserError: settings that no backbone of them has.
+        UserError: Settings that no backbone of them has.
     """
     if args.device != 'cpu' and not torch.cuda.is_available():
         raise UserError(f'--device {args.device}: torch finds no GPU here; use --device cpu')
@@ -197,9 +197,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                 f'memory ∝ pixels^{slope(own, "fast_peak_mib"):.3f}'
             )
     if args.json:
-        part = write_beside(str(args.json))
-        part.write_text(json.dumps(rows, indent=2) + '\n')
-        part.rename(args.json)
+        write_whole(args.json, json.dumps(rows, indent=2) + '\n')
 
 
 if __name__ == '__main__':

@@ -17,10 +17,10 @@ from multiprocessing import get_context
 import torch
 from torch import nn
 
-from fec_mm.apis.arguments import positive
-from fec_mm.apis.cli import run_cli
+from fec_mm.cli.arguments import positive
+from fec_mm.cli.run import run_cli
 from fec_mm.errors import UserError
-from fec_mm.evaluation.cost import in_turn, peak_growth
+from fec_mm.evaluation.timing import in_turn, peak_growth
 
 
 @dataclass(frozen=True)

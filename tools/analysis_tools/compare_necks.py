@@ -22,11 +22,10 @@ from typing import Any
 
 from mmengine.config import Config
 
-from fec_mm.apis.cli import run_cli
-from fec_mm.apis.jobs import run_jobs, run_tool
-from fec_mm.apis.outputs import write_beside
+from fec_mm.cli.jobs import run_jobs, run_tool
+from fec_mm.cli.run import run_cli
 from fec_mm.errors import UserError
-from fec_mm.fileio import AtomicBackend
+from fec_mm.fileio import AtomicBackend, whole_file
 from fec_mm.optional import optional
 
 TOOLS = Path(__file__).parents[1]
@@ -133,7 +132,7 @@ class Run:
         """The run's result, from its file if it is there.
 
         Raises:
-            UserError: the training failed, or what is there is of other settings or data.
+            UserError: The training failed, or what is there is of other settings or data.
         """
         result, work_dir = out_dir / 'results' / f'{self.id}.json', out_dir / 'runs' / self.id
         cfg, config, record = self.config(), work_dir / 'comparison.py', work_dir / 'settings.json'
@@ -216,9 +215,8 @@ def draw(rows: Sequence[dict[str, Any]], file: Path) -> None:
             )
         axes.set(title=name, xlabel='iteration' if own[0]['metric'] == 'mIoU' else 'epoch', ylabel=own[0]['metric'])
         axes.legend()
-    part = write_beside(str(file))
-    figure.savefig(part, dpi=120)
-    part.rename(file)
+    with whole_file(file) as part:
+        figure.savefig(part, dpi=120)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -232,7 +230,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         nargs='+',
         default=[],
         metavar='NAME=N',
-        help='epochs or iterations; default: those of docs/necks.md',
+        help='epochs or iterations; default: those of docs/results/necks.md',
     )
     parser.add_argument('--data-root', help="a segmentation data set in ADE20K's layout, for the experiment `streets`")
     parser.add_argument('--classes', type=int, default=11, help='its labels are 0 to N − 1, and N for void')

@@ -1,21 +1,21 @@
-"""Measure how well the clusters of a segmenter's backbone fit ground-truth masks, beside the square grid and SLIC.
+"""Measure how well the clusters of a segmenter's backbone fit ground-truth masks, beside what needs no network.
 
     python tools/analysis_tools/eval_cluster_maps.py CONFIG --out-dir DIR [--checkpoint FILE] [--untrained] [--maps
     NAME=DIR ...]
         [--tolerance PIXELS] [--ignore-index LABEL] [--cfg-options ...]
 
 On the images of the config's test_dataloader, of mmseg. Every level's clusters are measured against the masks, and so
-are the square grid (what convolutions and patch embeddings group) and SLIC with the same number of segments in the same
-image. With `--untrained` the model as initialised is measured too; without --checkpoint, only that. `--maps` adds label
-maps from files, DIR/<name of the image>.png or .npy, of the size of the masks. Writes DIR/cluster_maps.json, .md and
-.png (a plot of each measure over the number of segments).
+are the square grid (what convolutions and patch embeddings group), SLIC, and Felzenszwalb and Huttenlocher's segments:
+as many in the same image as the clusters are, and again as many as these have connected pieces. With `--untrained` the
+model as initialised is measured too; without --checkpoint, only that. `--maps` adds label maps from files, DIR/<name of
+the image>.png or .npy, of the size of the masks. Writes DIR/cluster_maps.json, .md and .png (plots of each measure
+against the number of segments and against the contour density).
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,30 +23,27 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.config import Config
+from mmengine.registry import DefaultScope
+from mmengine.runner import Runner
+from PIL import Image
 from rich.progress import track
 
-from fec_mm.apis.cli import run_cli
-from fec_mm.apis.config import CfgOptions, load_config
 from fec_mm.apis.models import seeded_model
-from fec_mm.apis.outputs import write_beside
+from fec_mm.cli.config import CfgOptions, common_options, load_config
+from fec_mm.cli.run import run_cli
 from fec_mm.errors import UserError
+from fec_mm.evaluation.baselines import BASELINES
 from fec_mm.evaluation.cluster_maps import (
-    BASELINES,
+    EQUAL,
     MEASURES,
     ClusterMapMetric,
     attach_cluster_maps,
     mean_rows,
     picture_and_regions,
 )
+from fec_mm.fileio import whole_file
 from fec_mm.optional import optional
-
-TITLES = {
-    'asa': 'achievable segmentation accuracy',
-    'boundary_recall': 'boundary recall',
-    'boundary_precision': 'boundary precision',
-    'undersegmentation': 'undersegmentation error',
-    'explained_variation': 'explained variation',
-}
+from fec_mm.visualization.cluster_figures import TITLES, measure_figure
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -72,7 +69,7 @@ def read_maps(wanted: Sequence[str]) -> dict[str, dict[str, Path]]:
     """The files of each NAME=DIR, by the name of the image.
 
     Raises:
-        UserError: not of that form, no such folder, nothing in it.
+        UserError: Not of that form, no such folder, nothing in it.
     """
     found = {}
     for item in wanted:
@@ -90,10 +87,8 @@ def read_map(files: dict[str, Path], image: str, name: str, shape: tuple[int, ..
     """The label map of an image.
 
     Raises:
-        UserError: there is none, or it is none, or of another size.
+        UserError: There is none, or it is none, or of another size.
     """
-    from PIL import Image
-
     if image not in files:
         raise UserError(f'--maps {name}: no label map of {image}')
     path = files[image]
@@ -117,11 +112,8 @@ def measure_model(
     """The mean rows of a model and its baselines, in the order of levels.
 
     Args:
-        extra: called with each image and its data sample.
+        extra: Called with each image and its data sample.
     """
-    from mmengine.registry import DefaultScope
-    from mmengine.runner import Runner
-
     model = seeded_model(cfg, checkpoint)
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
         loader = Runner.build_dataloader(cfg.test_dataloader)
@@ -144,30 +136,23 @@ def markdown(rows: Sequence[dict[str, Any]], notes: Sequence[str]) -> str:
         '|' + '---|' * (2 + len(names)),
     ]
     for row in rows:
-        what = row['model'] if row['method'] == 'clusters' else f'{row["method"]}, as {row["model"]}'
+        method, _, pieces = row['method'].partition('/')
+        beside = f'{method}, as many {"pieces" if pieces else "segments"} as {row["model"]}'
+        what = row['model'] if method == 'clusters' else beside
         values = [f'{row[name]:.0f}' for name in names[:2]] + [f'{row[name]:.3f}' for name in MEASURES]
         lines.append(f'| {what if row["model"] else row["method"]} | {row["level"] or ""} | {" | ".join(values)} |')
     return '\n'.join([*notes, '', *lines, ''])
 
 
-def plot(rows: Sequence[dict[str, Any]], file: Path) -> None:
-    """Each measure over the number of segments."""
-    figure = optional('matplotlib.figure', 'plots of measures').Figure(layout='constrained', figsize=(15, 3.4))
-    ticker = optional('matplotlib.ticker', 'plots of measures')
-    first = rows[0]['model']
-    for ax, measure in zip(figure.subplots(1, len(MEASURES)), MEASURES):
-        for method in dict.fromkeys((row['method'], row['model']) for row in rows):
-            points = [(row['segments'], row[measure]) for row in rows if (row['method'], row['model']) == method]
-            if method[0] == 'clusters' or method[1] in ('', first):
-                ax.plot(*zip(*sorted(points)), marker='o', label=method[1] if method[0] == 'clusters' else method[0])
-        ax.set(xscale='log', xlabel='segments', title=TITLES[measure])
-        ax.title.set_fontsize(10)
-        ax.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
-        ax.xaxis.set_major_formatter(ticker.StrMethodFormatter('{x:.0f}'))
-        ax.xaxis.set_minor_formatter(ticker.NullFormatter())
-        ax.grid(alpha=0.3)
-    figure.axes[0].legend(fontsize=8)
-    figure.savefig(file, dpi=150)
+def lines(rows: Sequence[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """The points to plot: clusters and files, and the baselines beside the first model."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        if row['method'] == 'clusters':
+            found.setdefault(row['model'], []).append(row)
+        elif row['model'] in ('', rows[0]['model']):
+            found.setdefault(row['method'].removesuffix('/pieces'), []).append(row)
+    return found
 
 
 def write(args: argparse.Namespace, rows: list[dict[str, Any]], notes: list[str]) -> None:
@@ -176,16 +161,11 @@ def write(args: argparse.Namespace, rows: list[dict[str, Any]], notes: list[str]
     writers: dict[str, Callable[[Path], object]] = {
         '.json': lambda file: file.write_text(json.dumps(dict(notes=notes, rows=clean), indent=1)),
         '.md': lambda file: file.write_text(markdown(rows, notes), encoding='utf-8'),
-        '.png': lambda file: plot(rows, file),
+        '.png': lambda file: measure_figure(lines(rows)).savefig(file, dpi=150),
     }
     for suffix, write_to in writers.items():
-        target = args.out_dir / f'cluster_maps{suffix}'
-        try:
-            beside = write_beside(str(target))
-            write_to(beside)
-            os.replace(beside, target)
-        except OSError as error:
-            raise UserError(f'{target}: cannot be written ({error}); choose another --out-dir or make room') from error
+        with whole_file(args.out_dir / f'cluster_maps{suffix}') as part:
+            write_to(part)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -193,10 +173,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     maps = read_maps(args.maps)
     optional('skimage.segmentation', 'SLIC segments')
     optional('matplotlib.figure', 'plots of measures')
-    cfg = load_config(args, needed=('model', 'test_dataloader'))
+    cfg = load_config(args.config, ('model', 'test_dataloader'), **common_options(args))
     if cfg.default_scope != 'mmseg':
         raise UserError(f'{args.config} is of {cfg.default_scope}: masks are what a config of mmseg has')
-    metric = ClusterMapMetric(args.ignore_index, args.tolerance, BASELINES)
+    metric = ClusterMapMetric(args.ignore_index, args.tolerance, BASELINES, EQUAL)
     from_files: list[list[dict[str, Any]]] = []
 
     def measure_files(inputs: Any, sample: dict[str, Any]) -> None:

@@ -11,12 +11,13 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from fec_mm.apis.arguments import image_size
-from fec_mm.apis.cli import run_cli
-from fec_mm.apis.config import CfgOptions, load_config
-from fec_mm.apis.cost import SIZES, build_model, count_heads, image_shape
+from fec_mm.cli.arguments import image_size
+from fec_mm.cli.config import CfgOptions, common_options, load_config
+from fec_mm.cli.run import run_cli
 from fec_mm.errors import UserError
 from fec_mm.evaluation.flops import Count, count_backbone
+from fec_mm.evaluation.training_cost import count_heads, counted_model, image_shape
+from fec_mm.toolboxes.table import TOOLBOXES
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -26,7 +27,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         '--size',
         type=image_size,
         metavar='SIDE|HxW',
-        help='default: ' + ', '.join(f'{h}x{w} for {scope}' for scope, (h, w) in SIZES.items()),
+        help='default: ' + ', '.join('{}x{} for {}'.format(*t.image_size, t.scope) for t in TOOLBOXES.values()),
     )
     parser.add_argument('--cfg-options', nargs='+', action=CfgOptions, metavar='KEY=VALUE', help='override settings')
     # What load_config wants to know of tools that run a runner.
@@ -48,9 +49,9 @@ def table(backbones: dict[str, Count], heads: Count) -> str:
 
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
-    cfg = load_config(args, needed=('model',))
+    cfg = load_config(args.config, ('model',), **common_options(args))
     shape = image_shape(cfg, args.size)
-    model = build_model(cfg).eval()
+    model = counted_model(cfg).eval()
     implementations = {'ours': 'fast'}
     if any(hasattr(module, 'implementation') for module in model.backbone.modules()):
         implementations = {'as published': 'reference', **implementations}

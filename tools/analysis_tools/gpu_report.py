@@ -19,13 +19,13 @@ import torch
 from rich.console import Console
 from rich.progress import track
 
-from fec_mm.apis.arguments import quantity
-from fec_mm.apis.cli import run_cli
-from fec_mm.apis.outputs import write_beside
+from fec_mm.cli.arguments import quantity
+from fec_mm.cli.run import run_cli
 from fec_mm.device.checks import DETERMINISTIC
 from fec_mm.device.parts import Outcome, run_parts
 from fec_mm.device.report import as_json, machine, markdown, plan
 from fec_mm.errors import UserError
+from fec_mm.fileio import write_whole
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -34,12 +34,6 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--minutes', type=quantity, default=8.0, help='for the whole report')
     parser.add_argument('--out', type=Path, default=Path('work_dirs/gpu_report.md'), help='beside it the same as .json')
     return parser.parse_args(argv)
-
-
-def write(path: Path, text: str) -> None:
-    part = write_beside(str(path))
-    part.write_text(text, encoding='utf-8')
-    part.rename(path)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -63,8 +57,8 @@ def main(argv: Sequence[str] | None = None) -> None:
                 print(f'failed: {outcome.part.name}: {outcome.error}', flush=True)
     finally:  # what was measured is kept, whatever ends the rest
         report = markdown(about, outcomes)
-        write(args.out, report)
-        write(args.out.with_suffix('.json'), json.dumps(as_json(about, outcomes), indent=1) + '\n')
+        write_whole(args.out, report)
+        write_whole(args.out.with_suffix('.json'), json.dumps(as_json(about, outcomes), indent=1) + '\n')
         print(f'{report}\n{args.out} and {args.out.with_suffix(".json")} have this report')
     failed = [outcome.part.name for outcome in outcomes if outcome.error is not None]
     if failed:

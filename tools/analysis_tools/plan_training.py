@@ -17,12 +17,13 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from fec_mm.apis.arguments import image_size, positive, quantity
-from fec_mm.apis.cli import run_cli
-from fec_mm.apis.config import CfgOptions, load_config
-from fec_mm.apis.cost import SIZES, Cost, cost, image_shape
+from fec_mm.cli.arguments import image_size, positive, quantity
+from fec_mm.cli.config import CfgOptions, common_options, load_config
+from fec_mm.cli.run import run_cli
 from fec_mm.errors import UserError
 from fec_mm.evaluation import scaling
+from fec_mm.evaluation.training_cost import Cost, cost, image_shape
+from fec_mm.toolboxes.table import TOOLBOXES
 
 # Training images: of an annotation file's name, or of a dataset class.
 IMAGES = {
@@ -55,7 +56,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         '--size',
         type=image_size,
         metavar='SIDE|HxW',
-        help='default: ' + ', '.join(f'{h}x{w} for {scope}' for scope, (h, w) in SIZES.items()),
+        help='default: ' + ', '.join('{}x{} for {}'.format(*t.image_size, t.scope) for t in TOOLBOXES.values()),
     )
     parser.add_argument('--cfg-options', nargs='+', action=CfgOptions, metavar='KEY=VALUE', help='override settings')
     # What load_config wants to know of tools that run a runner.
@@ -72,7 +73,7 @@ def training_images(cfg: Config, given: int | None) -> tuple[int, str]:
     """How many, and where the number comes from.
 
     Raises:
-        UserError: a data set that is not known.
+        UserError: A data set that is not known.
     """
     if given:
         return given, '--images'
@@ -146,9 +147,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             'MiB per image |\n|---|---|---|---|---|---|---|'
         )
     for path in args.configs:
-        cfg = load_config(
-            argparse.Namespace(**{**vars(args), 'config': path}), needed=('model', 'train_dataloader', 'train_cfg')
-        )
+        cfg = load_config(path, ('model', 'train_dataloader', 'train_cfg'), **common_options(args))
         shape = image_shape(cfg, args.size)
         known = cost(cfg, shape, memory=not planning or args.memory is not None)
         if planning:

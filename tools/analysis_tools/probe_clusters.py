@@ -6,8 +6,7 @@
 See docs/probing.md.
 """
 
-from fec_mm.apis import run_cli
-from fec_mm.apis.probe import main
+from fec_mm.cli import run_cli
 
 if __name__ == '__main__':
-    run_cli(main)
+    run_cli('fec_mm.cli.probe')

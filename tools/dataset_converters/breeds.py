@@ -13,11 +13,10 @@ import argparse
 import json
 from collections.abc import Sequence
 
-from fec_mm.apis.cli import run_cli
+from fec_mm.cli.run import run_cli
 from fec_mm.datasets.breeds import TASKS
 from fec_mm.datasets.superclasses import load_superclasses
-from fec_mm.errors import UserError
-from fec_mm.fileio import AtomicBackend
+from fec_mm.fileio import write_whole
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -29,10 +28,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     superclasses = load_superclasses(dict(task=args.task, hierarchy=args.hierarchy), args.shuffle)
     text = '[\n' + ',\n'.join(json.dumps(s._asdict()) for s in superclasses) + '\n]\n'
-    try:
-        AtomicBackend().put(text.encode(), args.out)
-    except OSError as error:
-        raise UserError(f'{args.out}: cannot be written ({error}); choose another --out or make room') from error
+    write_whole(args.out, text)
     print(f'{args.out}: {len(superclasses)} superclasses of {len(superclasses[0].subclasses)}')
 
 

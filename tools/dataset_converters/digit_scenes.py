@@ -15,9 +15,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+import mmcv
 import numpy as np
+from mmengine.utils import track_iter_progress
 
-from fec_mm.apis.cli import run_cli
+from fec_mm.cli.run import run_cli
 from fec_mm.datasets.build import build_once
 from fec_mm.datasets.digits import load_digits
 from fec_mm.datasets.scenes import DIGIT_SIZE, Scene, compose, load_photos
@@ -48,8 +50,6 @@ def annotations_of(scene: Scene, image_id: int, first_id: int) -> list[dict[str,
 
 
 def write_split(folder: Path, split: str, count: int, size: int, seed: int) -> None:
-    import mmcv
-    from mmengine.utils import track_iter_progress
 
     name, photos, digits = SPLITS[split], load_photos(split), load_digits()[split]
     images: list[dict[str, Any]] = []

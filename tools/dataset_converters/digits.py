@@ -14,7 +14,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from fec_mm.apis.cli import run_cli
+import mmcv
+from mmengine.utils import track_iter_progress
+
+from fec_mm.cli.run import run_cli
 from fec_mm.datasets.build import build_once
 from fec_mm.datasets.digits import TRAIN_PER_CLASS, Digits, load_digits, load_uci_digits
 
@@ -25,8 +28,6 @@ SOURCES: dict[str, tuple[str, dict[str, Any], Callable[[], dict[str, Digits]]]] 
 
 
 def write(folder: Path, splits: dict[str, Digits]) -> None:
-    import mmcv
-    from mmengine.utils import track_iter_progress
 
     for split, digits in splits.items():
         print(f'{len(digits.labels)} digits, {split}')

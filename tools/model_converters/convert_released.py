@@ -11,16 +11,16 @@ taken, or with `--ema` the average.
 from __future__ import annotations
 
 import argparse
-import contextlib
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
-from fec_mm.apis.cli import run_cli
+from fec_mm.checkpoints.released import convert, read_weights
+from fec_mm.cli.run import run_cli
 from fec_mm.errors import UserError
-from fec_mm.models.released import convert, read_weights
+from fec_mm.fileio import whole_file
+from fec_mm.models import FAMILIES
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -35,19 +35,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     try:
         weights = read_weights(args.src, args.ema)
-        converted = convert(weights.state_dict)
+        converted = convert(weights.state_dict, FAMILIES)
     except ValueError as error:
         raise UserError(f'{args.src}: {error}') from error
-    beside = args.dst.with_name(args.dst.name + '.part')
-    try:
-        args.dst.parent.mkdir(parents=True, exist_ok=True)
-        torch.save({'state_dict': converted.state_dict, 'meta': {'released_model': converted.model}}, beside)
-        os.replace(beside, args.dst)
-    except (OSError, RuntimeError) as error:
-        raise UserError(f'{args.dst}: cannot be written ({error}); choose another file or make room') from error
-    finally:
-        with contextlib.suppress(OSError):
-            beside.unlink(missing_ok=True)
+    with whole_file(args.dst) as part, open(part, 'wb') as file:  # torch.save opens files with errors of its own
+        torch.save({'state_dict': converted.state_dict, 'meta': {'released_model': converted.model}}, file)
     head = 'with' if 'head.fc.weight' in converted.state_dict else 'without'
     print(f'{converted.model}, {len(converted.state_dict)} tensors, {head} classifier head -> {args.dst}')
     if weights.others:

@@ -9,7 +9,6 @@ GIF per image, `DIR/clusters_<image>.gif`, with the step above each frame.
 from __future__ import annotations
 
 import argparse
-import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,9 +16,9 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 from rich.progress import track
 
-from fec_mm.apis.cli import run_cli
-from fec_mm.apis.outputs import write_beside
+from fec_mm.cli.run import run_cli
 from fec_mm.errors import UserError
+from fec_mm.fileio import whole_file
 
 TITLE_HEIGHT = 28  # pixels
 
@@ -38,7 +37,7 @@ def find_frames(work_dir: Path) -> dict[str, list[tuple[int, Path]]]:
     """The pictures of each image, by step; of a step that several runs reached, the newest file.
 
     Raises:
-        UserError: there are none.
+        UserError: There are none.
     """
     found: dict[str, dict[int, Path]] = {}
     for path in sorted(work_dir.glob('**/vis_image/clusters_*.png'), key=lambda path: path.stat().st_mtime):
@@ -68,18 +67,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     films = find_frames(args.work_dir)
     for name, steps in track(films.items(), description='films'):
         target = (args.out_dir or args.work_dir) / f'{name}.gif'
-        beside = write_beside(str(target))
         try:
             first, *others = [frame(step, path) for step, path in steps]
-            milliseconds = [round(1000 * args.seconds)] * len(others) + [round(4000 * args.seconds)]
-            first.save(beside, save_all=True, append_images=others, duration=milliseconds, loop=0)
-            os.replace(beside, target)
         except OSError as error:
-            raise UserError(
-                f'{target}: {error}; look at the pictures of {name}, or choose another --out-dir'
-            ) from error
-        finally:
-            beside.unlink(missing_ok=True)
+            raise UserError(f'{target}: {error}; look at the pictures of {name}') from error
+        milliseconds = [round(1000 * args.seconds)] * len(others) + [round(4000 * args.seconds)]
+        with whole_file(target) as part:
+            first.save(part, save_all=True, append_images=others, duration=milliseconds, loop=0)
     print(f'{len(films)} films in {args.out_dir or args.work_dir}')
 
 

@@ -13,7 +13,6 @@ explores all of them with a pointer.
 from __future__ import annotations
 
 import argparse
-import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,11 +21,11 @@ import numpy as np
 from rich.progress import track
 from torch import Tensor
 
-from fec_mm.apis.cli import run_cli
-from fec_mm.apis.config import CfgOptions, load_config
 from fec_mm.apis.models import seeded_model
-from fec_mm.apis.outputs import write_beside
+from fec_mm.cli.config import CfgOptions, common_options, load_config
+from fec_mm.cli.run import run_cli
 from fec_mm.errors import UserError, shown
+from fec_mm.fileio import whole_file, write_whole
 from fec_mm.visualization import cluster_figure
 from fec_mm.visualization.explorer import explorer_page
 from fec_mm.visualization.inputs import TestPipeline, UnreadableImage
@@ -58,7 +57,7 @@ def plan(images: Sequence[Path], out_dir: Path) -> dict[Path, Path]:
     """Which picture is made of which image.
 
     Raises:
-        UserError: two would have the same picture.
+        UserError: Two would have the same picture.
     """
     pictures: dict[Path, Path] = {}
     for image in images:
@@ -75,7 +74,7 @@ def head_of(look: Look, wanted: str) -> tuple[str, int]:
     """The layer's name and the head's number of `STAGE.BLOCK:HEAD`.
 
     Raises:
-        UserError: the model has no such head.
+        UserError: The model has no such head.
     """
     match = re.fullmatch(r'(\d+\.\d+):(\d+)', wanted)
     heads = {name: ids.shape[1] for name, ids in look.record.encodes.items()}
@@ -110,34 +109,20 @@ def label_maps(look: Look, groups: int | None, heads: Sequence[str]) -> dict[str
 
 def draw(look: Look, maps: dict[str, np.ndarray], picture: Path) -> None:
     """Write the picture of an image, whole or not at all."""
-    beside = write_beside(str(picture))
-    try:
-        cluster_figure(look.image, maps, look.name).savefig(beside, dpi=150)
-        os.replace(beside, picture)
-    except OSError as error:
-        raise UserError(f'{picture}: cannot be written ({error}); choose another --out-dir or make room') from error
-    finally:
-        beside.unlink(missing_ok=True)
+    with whole_file(picture) as part:
+        cluster_figure(look.image, maps, look.name).savefig(part, dpi=150)
 
 
 def write_page(looks: Sequence[Look], args: argparse.Namespace, classes: Sequence[str] | None) -> None:
     """Write the explorer, whole or not at all."""
     title = f'{Path(args.config).stem}, {Path(args.checkpoint).name if args.checkpoint else "untrained"}'
-    target = args.out_dir / PAGE
-    beside = write_beside(str(target))
-    try:
-        beside.write_text(explorer_page(looks, title, classes), encoding='utf-8')
-        os.replace(beside, target)
-    except OSError as error:
-        raise UserError(f'{target}: cannot be written ({error}); choose another --out-dir or make room') from error
-    finally:
-        beside.unlink(missing_ok=True)
+    write_whole(args.out_dir / PAGE, explorer_page(looks, title, classes))
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     pictures = plan(args.images, args.out_dir)
-    cfg = load_config(args, needed=('model', 'test_dataloader'))
+    cfg = load_config(args.config, ('model', 'test_dataloader'), **common_options(args))
     if args.checkpoint is None:
         print('no --checkpoint: these are the clusters of a model that has learnt nothing')
     model = seeded_model(cfg, args.checkpoint)

@@ -17,9 +17,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fec_mm.models import FEC, CLUENet, ContextCluster, EnFormer
-from fec_mm.models.released import convert
-from fec_mm.models.released_rules import released_keys
+from fec_mm.checkpoints.released import convert
+from fec_mm.checkpoints.released_rules import released_keys
+from fec_mm.models import FAMILIES, FEC, CLUENet, ContextCluster, EnFormer
 
 from ..networks import DENSE, DETECTION, Classifier
 
@@ -52,7 +52,7 @@ def released_state(name: str) -> dict[str, Tensor]:
 
 def recorded_model(name: str) -> nn.Module:
     """Our model with the weights of the recording, in float64, in evaluation mode."""
-    model, state = MODELS[name](), convert(released_state(name)).state_dict
+    model, state = MODELS[name](), convert(released_state(name), FAMILIES).state_dict
     if not isinstance(model, Classifier):
         state = {key.removeprefix('backbone.'): value for key, value in state.items()}
     model.load_state_dict(state)

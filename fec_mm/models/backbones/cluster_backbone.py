@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import nn
 
-from ..layers import ClusterBlock, ClusterEncode, GroupNorm, PointStem
+from ..layers import ClusterBlock, EncodingLayer, GroupNorm, PointStem
 from .settings import Arch, stage_settings
 from .staged_backbone import StagedBackbone
 
@@ -57,7 +57,7 @@ class ClusterBackbone(StagedBackbone):
 
     def _block(self, settings: dict[str, Any], stage: int, number: int, drop_path: float) -> nn.Module:
         dim, heads, head_dim, ratio, centers, regions = (settings[key][stage] for key in self.per_stage[1:])
-        mixer = ClusterEncode(dim, heads, head_dim, centers, regions, self.weighting)
+        mixer = EncodingLayer(dim, heads, head_dim, centers, regions, self.weighting)
         return ClusterBlock(mixer, dim, ratio, drop_path, self.layer_scale)
 
     def _halving(self, settings: dict[str, Any], stage: int) -> nn.Module:

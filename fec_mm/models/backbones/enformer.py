@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -49,6 +50,7 @@ class EnFormer(StagedBackbone):
             LayerNorms.
     """
 
+    tasks = tuple(TASKS)
     per_stage = ('depths', 'embed_dims', 'num_heads', 'head_dims', 'mlp_ratios', 'kernel_sizes', 'centers_per_side')
     arch_settings = {
         name: dict(depths=depths, embed_dims=dims, num_heads=heads, head_dims=head_dims, kernel_sizes=kernels)
@@ -105,6 +107,9 @@ class EnFormer(StagedBackbone):
 
     def _norm(self, dim: int) -> nn.Module:
         return nn.LayerNorm(dim, EPS)
+
+    def _of_any_length(self, key: str) -> bool:
+        return re.fullmatch(r'stages\.\d+\.\d+\.mixer\.(fuzzy|hard|consensus)\.(alpha|beta)', key) is not None
 
     def _output(self, norm: nn.Module, x: Tensor) -> Tensor:
         return norm(x.mean((1, 2))) if self.gap_before_final_norm else super()._output(norm, x)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from torch import nn
 
 from fec_mm.registry import MODELS
 
-from ..layers import ClusterPool
+from ..layers import PoolingLayer, PoolSettings
 from .cluster_backbone import ClusterBackbone
 
 
@@ -32,9 +33,11 @@ class FEC(ClusterBackbone):
         frozen_stages: 0 freezes the stem, k the stem and the first k stages, -1 nothing.
         with_cp: Recompute the blocks' activations in the backward pass to save memory.
         init_cfg: mmengine's initialisation config.
+        pool: How the pooling layers cluster, an extension of ours: a dict of `candidates`, `learn_similarity`,
+            `compactness` and `iterations`, see `PoolSettings`. Default: as published.
         learn_similarity: Whether the pooling layers weight positions by their similarity, an extension of ours. As
             published, their similarity projections (`downsamples.*.f`) never receive a gradient, and are frozen: see
-            `ClusterPool`.
+            `Representatives`.
     """
 
     weighting = 'count'
@@ -54,9 +57,11 @@ class FEC(ClusterBackbone):
         ]
     }
 
-    def __init__(self, *args: Any, learn_similarity: bool = False, **kwargs: Any) -> None:
-        self.learn_similarity = learn_similarity  # first, as it is needed to build the layers
+    def __init__(
+        self, *args: Any, pool: Mapping[str, Any] | None = None, learn_similarity: bool = False, **kwargs: Any
+    ) -> None:
+        self.pool = PoolSettings.of(pool, learn_similarity)  # first, as it is needed to build the layers
         super().__init__(*args, **kwargs)
 
     def _downsample(self, in_dim: int, dim: int, regions: int) -> nn.Module:
-        return ClusterPool(in_dim, dim, regions, self.learn_similarity)
+        return PoolingLayer(in_dim, dim, regions, self.pool)

@@ -13,7 +13,8 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from ..loading import check_pretrained
+from fec_mm.checkpoints.fitting import check_pretrained
+
 from .settings import Arch
 
 MIN_SIZE = 32
@@ -138,7 +139,7 @@ class StagedBackbone(BaseModule):
             UserError: Naming the checkpoint.
         """
         if not self.is_init:
-            check_pretrained(self, self.init_cfg, self._may_differ)
+            check_pretrained(self, self.init_cfg, self._may_differ, self._of_any_length)
         super().init_weights()
 
     def get_layer_depth(self, param_name: str, prefix: str = '') -> tuple[int, int]:
@@ -169,6 +170,10 @@ class StagedBackbone(BaseModule):
         match = re.match(r'(norm|stages\.|downsamples\.)(\d+)\.', key)
         built = {'norm': 0, 'stages.': len(self.stages), 'downsamples.': len(self.downsamples)}
         return match is not None and int(match[2]) >= built[match[1]]
+
+    def _of_any_length(self, key: str) -> bool:
+        """Whether a tensor is a vector that may be loaded from one of another length."""
+        return False
 
     def train(self, mode: bool = True) -> StagedBackbone:
         super().train(mode)

@@ -3,15 +3,16 @@
 from .block import ClusterBlock, ResidualBlock
 from .cluster_attention import ClusterAttention, SharingBlock
 from .cluster_dispatch import ClusterDispatch
-from .cluster_encode import ClusterEncode
+from .cluster_encode import EncodingLayer
 from .cluster_ensemble import ClusterEnsemble
-from .cluster_pool import ClusterMean, ClusterPool, Representatives
+from .cluster_pool import ClusterMean, PoolingLayer, Representatives
 from .conv import NormedConv, StridedConv
 from .depthwise_mlp import BranchedMLP, ConvMLP
 from .learnt_pool import LearntPool
 from .norm import GroupNorm
+from .pool_settings import PoolSettings
 from .stem import NormedStem, OverlapStem, PointStem, Stem
-from .tap import AssignmentTap
+from .tap import AssignmentTap, ScoreTap
 
 __all__ = [
     'AssignmentTap',
@@ -19,19 +20,21 @@ __all__ = [
     'ClusterAttention',
     'ClusterBlock',
     'ClusterDispatch',
-    'ClusterEncode',
     'ClusterEnsemble',
     'ClusterMean',
-    'ClusterPool',
     'ConvMLP',
+    'EncodingLayer',
     'GroupNorm',
     'LearntPool',
     'NormedConv',
     'NormedStem',
     'OverlapStem',
     'PointStem',
+    'PoolSettings',
+    'PoolingLayer',
     'Representatives',
     'ResidualBlock',
+    'ScoreTap',
     'SharingBlock',
     'Stem',
     'StridedConv',

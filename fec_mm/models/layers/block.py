@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from fec_mm.ops.linear import autocasting, linear
 from fec_mm.ops.regions import is_exporting
 
-from .cluster_encode import ClusterEncode
+from .cluster_encode import EncodingLayer
 from .norm import GroupNorm
 
 # Hidden numbers at once on a CPU: 4 MiB, which stay in its caches and in memory that the process keeps.
@@ -32,8 +32,8 @@ class MLP(nn.Module):
         """The MLP's output.
 
         Args:
-            scale: multiplies it, one number per channel.
-            onto: a contiguous map that it is added to in place and tile by tile, without gradient.
+            scale: Multiplies it, one number per channel.
+            onto: A contiguous map that it is added to in place and tile by tile, without gradient.
         """
         weight: Tensor = self.fc2.weight
         bias: Tensor = self.fc2.bias
@@ -115,7 +115,7 @@ class ClusterBlock(ResidualBlock):
     layer_scale1: Tensor
     layer_scale2: Tensor
 
-    def __init__(self, mixer: ClusterEncode, dim: int, mlp_ratio: float, drop_path: float, layer_scale: float) -> None:
+    def __init__(self, mixer: EncodingLayer, dim: int, mlp_ratio: float, drop_path: float, layer_scale: float) -> None:
         norms = GroupNorm(dim), GroupNorm(dim)
         super().__init__(norms, mixer, MLP(dim, int(dim * mlp_ratio)), dim, drop_path, layer_scale)
 

@@ -12,7 +12,7 @@ from fec_mm.ops import encode, reference
 from .tap import AssignmentTap
 
 
-class ClusterEncode(nn.Module):
+class EncodingLayer(nn.Module):
     """Clustering-based feature encoding: B×H×W×C → B×H×W×C, any H and W.
 
     Args:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from fec_mm.ops import pool, reference
+from fec_mm.ops import pool, pool_near, reference
 
 from .conv import StridedConv
 from .norm import GroupNorm
-from .tap import AssignmentTap
+from .pool_settings import PoolSettings
+from .tap import AssignmentTap, ScoreTap
+
+PUBLISHED = PoolSettings.of(None)
 
 
 class Representatives(nn.Module):
@@ -21,39 +24,47 @@ class Representatives(nn.Module):
 
     Args:
         in_dim, dim: Channels before and after.
-        regions: Regions per side that are clustered independently.
-        learn_similarity: See above.
+        regions: Regions per side that are clustered independently. Near candidates need none, and ignore it.
+        settings: How it clusters. Default: as published.
     """
 
-    def __init__(self, in_dim: int, dim: int, regions: int = 1, learn_similarity: bool = False) -> None:
+    def __init__(self, in_dim: int, dim: int, regions: int = 1, settings: PoolSettings = PUBLISHED) -> None:
         super().__init__()
-        self.regions = regions
-        self.f = nn.Linear(in_dim, dim).requires_grad_(learn_similarity)
+        self.settings = settings
+        self.near = settings.candidates == 'near'
+        self.regions = 1 if self.near else regions
+        learn = settings.learn_similarity
+        self.f = nn.Linear(in_dim, dim).requires_grad_(learn)
         self.v = nn.Linear(in_dim, dim)
-        self.alpha = nn.Parameter(torch.ones(1)) if learn_similarity else None
-        self.beta = nn.Parameter(torch.zeros(1)) if learn_similarity else None
+        self.alpha = nn.Parameter(torch.ones(1)) if learn else None
+        self.beta = nn.Parameter(torch.zeros(1)) if learn else None
         self.norm = GroupNorm(dim)
         self.tap = AssignmentTap()
+        self.scores = ScoreTap(settings.compactness) if self.near else None
         self.implementation = 'fast'
 
     def forward(self, x: Tensor) -> Tensor:
-        run = pool if self.implementation == 'fast' else reference.pool
-        y, ids = run(
-            x, self.f.weight, self.f.bias, self.v.weight, self.v.bias, self.alpha, self.beta, regions=self.regions
-        )
+        weights = self.f.weight, self.f.bias, self.v.weight, self.v.bias, self.alpha, self.beta
+        fast = self.implementation == 'fast'
+        if self.scores is None:
+            y, ids = (pool if fast else reference.pool)(x, *weights, regions=self.regions)
+        else:
+            run, settings = pool_near if fast else reference.pool_near, self.settings
+            y, ids, centers = run(x, *weights, compactness=settings.compactness, iterations=settings.iterations)
+            self.scores(x, centers, self.f)
         self.tap(ids)
         return self.norm(y)
 
     def extra_repr(self) -> str:
-        return f'regions={self.regions}, learn_similarity={self.alpha is not None}'
+        return f'regions={self.regions}, {self.settings}'
 
 
-class ClusterPool(Representatives):
+class PoolingLayer(Representatives):
     """Clustering-based feature pooling: a strided convolution plus the representatives; arguments as of
     `Representatives`."""
 
-    def __init__(self, in_dim: int, dim: int, regions: int = 1, learn_similarity: bool = False) -> None:
-        super().__init__(in_dim, dim, regions, learn_similarity)
+    def __init__(self, in_dim: int, dim: int, regions: int = 1, settings: PoolSettings = PUBLISHED) -> None:
+        super().__init__(in_dim, dim, regions, settings)
         self.skip = StridedConv(in_dim, dim)
 
     def forward(self, x: Tensor) -> Tensor:

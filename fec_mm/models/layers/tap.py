@@ -1,6 +1,12 @@
-"""Where assignments can be watched."""
+"""Where assignments can be watched, and learnt from."""
 
+from __future__ import annotations
+
+import torch
 from torch import Tensor, nn
+
+from fec_mm.ops import near_scores
+from fec_mm.ops.clustering import full
 
 
 class AssignmentTap(nn.Module):
@@ -13,3 +19,28 @@ class AssignmentTap(nn.Module):
 
     def forward(self, ids: Tensor) -> Tensor:
         return ids
+
+
+class ScoreTap(nn.Module):
+    """Where a loss gets at the soft assignments of a pooling with near candidates.
+
+    Scores exist only while a forward hook is registered here: without one, nothing is computed or kept. A hook gets
+    them as `fec_mm.ops.near_scores` returns them, with gradients of the positions' and the centers' features: B×H×W×9
+    scores, and the candidates' raster numbers in the pooled map, H×W×9.
+
+    Args:
+        compactness: That of the pooling.
+    """
+
+    def __init__(self, compactness: float) -> None:
+        super().__init__()
+        self.compactness = compactness
+
+    def forward(self, x: Tensor, centers: Tensor, projection: nn.Linear) -> tuple[Tensor, Tensor] | None:
+        """The map that is pooled, B×H×W×C, its centers, B×h×w×C, and what makes features of both."""
+        if not self._forward_hooks:
+            return None
+        with torch.autocast(x.device.type, enabled=False):
+            weight, bias = full(projection.weight), full(projection.bias)
+            f, keys = (nn.functional.linear(full(t), weight, bias) for t in (x, centers))
+        return near_scores(f, keys, self.compactness)

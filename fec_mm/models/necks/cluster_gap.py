@@ -48,8 +48,8 @@ class ClusterGAP(BaseModule):
         """A B×C×H×W map → B×C; a tuple with one such map → a tuple of one.
 
         Raises:
-            TypeError: it is neither.
-            ValueError: there are several maps, which `in_channels` cannot all be of.
+            TypeError: It is neither.
+            ValueError: There are several maps, which `in_channels` cannot all be of.
         """
         if isinstance(inputs, Tensor):
             return self._average(inputs)

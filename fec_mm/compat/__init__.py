@@ -1,0 +1,37 @@
+"""Every work-around for the packages fec_mm runs on, each with its reason and where upstream it comes from.
+
+Importing this package costs nothing: torch, numpy and mmengine are imported by the functions that need them.
+"""
+
+from __future__ import annotations
+
+from fec_mm.checkpoints.allowed import allow_checkpoint_globals
+
+from .devices import adapt_to_device, distributed, has_accelerator
+from .hidden import pass_over_hidden
+from .hooks import keep_checkpoints_safe, leave_out_hooks
+from .images import allow_large_images
+from .replacing import replaced
+from .torchvision import await_torchvision, declare_torchvision_ops
+
+__all__ = [
+    'adapt_to_device',
+    'allow_checkpoint_globals',
+    'allow_large_images',
+    'apply',
+    'await_torchvision',
+    'declare_torchvision_ops',
+    'distributed',
+    'has_accelerator',
+    'keep_checkpoints_safe',
+    'leave_out_hooks',
+    'replaced',
+]
+
+
+def apply() -> None:
+    """Whatever must hold before a toolbox is used; called by `fec_mm.registry`, cheap, as often as one likes."""
+    await_torchvision()
+    allow_checkpoint_globals()
+    pass_over_hidden()
+    import fec_mm.fileio  # noqa: F401  # registers the backend that configs dumped by our tools name; needs mmengine

@@ -1,0 +1,1 @@
+"""The three OpenMMLab toolboxes: what differs between them, their configs, their models."""

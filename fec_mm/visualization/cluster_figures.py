@@ -1,0 +1,52 @@
+"""Plots of how well clusters fit what people drew."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from fec_mm.optional import optional
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+TITLES = {
+    'asa': 'achievable segmentation accuracy',
+    'boundary_recall': 'boundary recall',
+    'boundary_precision': 'boundary precision',
+    'undersegmentation': 'undersegmentation error',
+    'explained_variation': 'explained variation',
+    'contour_density': 'contour density',
+    'compactness': 'compactness',
+}
+AGAINST = {'segments': 'segments', 'contour_density': 'contour density'}
+
+
+def measure_figure(lines: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure:
+    """Each measure against the number of segments, and below against the contour density.
+
+    Args:
+        lines: the rows of each line's points, as of `fec_mm.evaluation.cluster_maps.mean_rows`, by its name.
+    """
+    measures = [name for name in TITLES if name != 'contour_density']
+    figure: Figure = optional('matplotlib.figure', 'plots of measures').Figure(layout='constrained', figsize=(18, 6.4))
+    axes = figure.subplots(len(AGAINST), len(measures))
+    for row, (against, title) in zip(axes, AGAINST.items()):
+        for ax, measure in zip(row, measures):
+            for name, rows in lines.items():
+                ax.plot(*zip(*sorted((each[against], each[measure]) for each in rows)), marker='o', label=name)
+            ax.set(xscale='log', xlabel=title, title=TITLES[measure])
+            _plain_numbers(ax)
+    axes[0][0].legend(fontsize=8)
+    return figure
+
+
+def _plain_numbers(ax: Axes) -> None:
+    """As 200 and 0.05, not as powers of ten."""
+    ticker = optional('matplotlib.ticker', 'plots of measures')
+    ax.title.set_fontsize(10)
+    ax.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+    ax.xaxis.set_major_formatter(ticker.StrMethodFormatter('{x:g}'))
+    ax.xaxis.set_minor_formatter(ticker.NullFormatter())
+    ax.grid(alpha=0.3)
