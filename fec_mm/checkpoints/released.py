@@ -28,6 +28,7 @@ class Converted(NamedTuple):
     model: str  # such as 'FEC small'
     state_dict: dict[str, Tensor]  # `backbone.*` and, of a classifier, `head.fc.*`
     left_out: list[str]  # keys that belong to no backbone or classifier: those of a detector or segmenter
+    others: list[str]  # the other models that have these keys and shapes, and cannot be told from it
 
 
 class Weights(NamedTuple):
@@ -88,11 +89,13 @@ def _load(path: Path) -> Any:
         raise ValueError('is damaged or no PyTorch checkpoint; download it again') from error
 
 
-def convert(released: Mapping[str, Tensor], families: Sequence[Any]) -> Converted:
+def convert(released: Mapping[str, Tensor], families: Sequence[Any], model: str | None = None) -> Converted:
     """Rename the state dict of a released classifier, dense backbone, or whole detector or segmenter.
 
     Args:
         released: The authors' state dict.
+        model: Which released model it is, such as 'ContextCluster tiny2', where its shapes are those of several.
+            Default: the first that fits.
         families: The classes of backbones it may be of, such as `fec_mm.models.FAMILIES`.
 
     Raises:
@@ -107,19 +110,19 @@ def convert(released: Mapping[str, Tensor], families: Sequence[Any]) -> Converte
     if not any(key.startswith(('patch_embed.', 'network.', 'stem.', 'stages.')) for key in state):
         raise ValueError('has no key of a released model, such as patch_embed.proj.weight or stem.aggregate1.weight')
 
-    model, keys, shapes, problems = _closest(state, families)
+    (name, keys, shapes, problems), others = _closest(state, families, model)
     if len(head) == 1:
         problems.append('missing ' + ({'head.weight', 'head.bias'} - set(head)).pop())
     if problems:
         more = f', and {len(problems) - 5} more' if len(problems) > 5 else ''
         raise ValueError(
-            f'is no released model; differences from {model}, the closest: ' + ', '.join(problems[:5]) + more
+            f'is no released model; differences from {name}, the closest: ' + ', '.join(problems[:5]) + more
         )
     result = {f'backbone.{keys[key]}': _as_linear(value, shapes[keys[key]]) for key, value in state.items()}
     counters = [name for key, name in keys.items() if key.endswith(COUNTER) and key not in state]
     result.update({f'backbone.{name}': torch.tensor(0) for name in counters})
     result.update({key.replace('head.', 'head.fc.'): value for key, value in head.items()})
-    return Converted(model, result, left_out)
+    return Converted(name, result, left_out, others)
 
 
 class _Candidate(NamedTuple):
@@ -129,8 +132,12 @@ class _Candidate(NamedTuple):
     problems: list[str]
 
 
-def _closest(state: Mapping[str, Tensor], families: Sequence[Any]) -> _Candidate:
-    """The released model with the fewest differences from a state dict."""
+def _closest(state: Mapping[str, Tensor], families: Sequence[Any], wanted: str | None) -> tuple[_Candidate, list[str]]:
+    """The released model with the fewest differences from a state dict, or the wanted one; and others as close to it.
+
+    Raises:
+        ValueError: No model is called as the wanted one.
+    """
     candidates = []
     for model, backbone in _candidates(families, any(re.match(r'(post_)?norm\d\.', key) for key in state)):
         keys, shapes = released_keys(backbone), {name: value.shape for name, value in backbone.state_dict().items()}
@@ -142,7 +149,13 @@ def _closest(state: Mapping[str, Tensor], families: Sequence[Any]) -> _Candidate
             if key in state and _as_linear(state[key], shapes[name]).shape != shapes[name]
         ]
         candidates.append(_Candidate(model, keys, shapes, problems))
-    return min(candidates, key=lambda candidate: len(candidate.problems))
+    if wanted is not None and wanted not in [candidate.model for candidate in candidates]:
+        known = ', '.join(candidate.model for candidate in candidates)
+        raise ValueError(f"fits no model '{wanted}': give one of {known}")
+    named = [candidate for candidate in candidates if wanted in (None, candidate.model)]
+    best = min(named, key=lambda candidate: len(candidate.problems))
+    alike = [c.model for c in candidates if c is not best and not c.problems and not best.problems]
+    return best, alike
 
 
 def _candidates(families: Sequence[Any], dense: bool) -> Iterator[tuple[str, nn.Module]]:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from fec_mm.registry import MODELS
 
-from ..layers import BranchedMLP, ClusterEnsemble, NormedConv, OverlapStem, ResidualBlock
+from ..layers import BranchedMLP, ClusterEnsemble, EnsembleBlock, NormedConv, OverlapStem
 from ..layers.init import truncated_normal
 from .settings import Arch, stage_settings
 from .staged_backbone import StagedBackbone
@@ -100,7 +100,7 @@ class EnFormer(StagedBackbone):
         dim, heads, head_dim, ratio, kernel, centers = (settings[key][stage] for key in self.per_stage[1:])
         mixer = ClusterEnsemble(dim, heads, head_dim, centers, settings['agents_per_side'][stage])
         mlp = BranchedMLP(dim, int(dim * ratio), kernel, self.deploy)
-        return ResidualBlock((self._norm(dim), self._norm(dim)), mixer, mlp, dim, drop_path, self.layer_scale)
+        return EnsembleBlock((self._norm(dim), self._norm(dim)), mixer, mlp, dim, drop_path, self.layer_scale)
 
     def _halving(self, settings: dict[str, Any], stage: int) -> nn.Module:
         return NormedConv(*settings['embed_dims'][stage - 1 : stage + 1], EPS)

@@ -4,9 +4,10 @@ from .block import ClusterBlock, ResidualBlock
 from .cluster_attention import ClusterAttention, SharingBlock
 from .cluster_dispatch import ClusterDispatch
 from .cluster_encode import EncodingLayer
-from .cluster_ensemble import ClusterEnsemble
+from .cluster_ensemble import ClusterEnsemble, EnsembleBlock
 from .cluster_pool import ClusterMean, PoolingLayer, Representatives
 from .conv import NormedConv, StridedConv
+from .depthwise import DepthwiseBranches
 from .depthwise_mlp import BranchedMLP, ConvMLP
 from .learnt_pool import LearntPool
 from .norm import GroupNorm
@@ -23,7 +24,9 @@ __all__ = [
     'ClusterEnsemble',
     'ClusterMean',
     'ConvMLP',
+    'DepthwiseBranches',
     'EncodingLayer',
+    'EnsembleBlock',
     'GroupNorm',
     'LearntPool',
     'NormedConv',

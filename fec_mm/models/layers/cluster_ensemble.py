@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from fec_mm.ops import ensemble, reference_ensemble
 
+from .block import ResidualBlock
 from .similarity import VectorSimilarity
 from .tap import AssignmentTap
 
@@ -57,3 +59,17 @@ class ClusterEnsemble(nn.Module):
 
     def extra_repr(self) -> str:
         return ', '.join(f'{key}={value!r}' for key, value in self.settings.items())
+
+
+class EnsembleBlock(ResidualBlock):
+    """EnFormer's block, whose layer scales can be folded into the last projections of its branches."""
+
+    @torch.no_grad()
+    def fuse(self) -> None:
+        """Fold the layer scales."""
+        if self.layer_scale1 is None or self.layer_scale2 is None:
+            return
+        for projection, scale in ((self.mixer.proj, self.layer_scale1), (self.mlp.fc2, self.layer_scale2)):
+            projection.weight.mul_(scale[:, None])
+            projection.bias.mul_(scale)
+        self.layer_scale1 = self.layer_scale2 = None
