@@ -46,7 +46,7 @@ def test_outputs_stay() -> None:
     with torch.no_grad():
         for expected, got, loaded in zip(model(images), fused(images), built(images)):
             torch.testing.assert_close(got, expected, rtol=1e-12, atol=1e-12)
-            torch.testing.assert_close(loaded, got, rtol=0, atol=0)
+            torch.testing.assert_close(loaded, expected, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize(('arch', 'params'), [('small', 8_506_224), ('base', 15_553_624), ('large', 30_816_964)])
