@@ -11,32 +11,42 @@ JOBS ?= 2
 PY := .venv/bin/python
 PIP := $(PY) -m pip install --progress-bar off
 BUILD_TOOLS := torch== setuptools wheel ninja psutil numpy
+MMCV := $(shell grep '^mmcv==' requirements.txt)
 
 .PHONY: setup train probe test test-slow test-compile test-faults test-gpu gpu-report lint format clean
 .DELETE_ON_ERROR:
 
 setup: .venv/installed
 
-# torch and the build tools first, then mmcv compiled against them (about 6 minutes on two cores), then everything else.
+# What classification and probing need, without a compiler: mmcv-lite is mmcv without its compiled operators.
+# torch and the build tools come first: what is built must see the installed torch.
 # Beside a CPU-only torch, torchvision cannot load its compiled part: there, and only there, fec_mm/compat mends its import
 # for every program of this environment, the toolboxes' own tools among them.
-.venv/installed: requirements.txt setup.py
+.venv/light: requirements.txt setup.py
 	test -x $(PY) || $(PYTHON) -m venv .venv
 	$(PIP) $(foreach tool,$(BUILD_TOOLS),"$(shell grep '^$(tool)' requirements.txt | sed 's/ *\#.*//')")
-	$(PY) -c 'import mmcv.ops' 2>/dev/null || PATH="$(CURDIR)/.venv/bin:$$PATH" CFLAGS="-g0 -O2" MAX_JOBS=$(MAX_JOBS) \
-	  $(PIP) --no-build-isolation "$(shell grep '^mmcv==' requirements.txt)"
-	$(PY) -c 'import mmcv.ops'
-	$(PIP) --no-build-isolation -r requirements.txt
+	$(PY) -c 'import mmcv' 2>/dev/null || $(PIP) "$(subst mmcv,mmcv-lite,$(MMCV))"
+	grep -v '^mmcv==' requirements.txt > .venv/requirements.txt
+	$(PIP) --no-build-isolation -r .venv/requirements.txt
 	$(PIP) --no-build-isolation --no-deps -e .
 	$(PY) -c 'import torchvision' 2>/dev/null || echo 'import fec_mm.compat; fec_mm.compat.await_torchvision()' \
 	  > "$$($(PY) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/fec_mm_torchvision.pth"
 	$(PY) -c 'import torchvision'
 	touch $@
 
-train: setup
+# Detection, segmentation and the tests need the operators. PyPI has their source alone.
+.venv/installed: .venv/light
+	$(PY) -c 'import mmcv.ops' 2>/dev/null || { echo "compiling mmcv, once: about 6 minutes on two cores"; \
+	  PATH="$(CURDIR)/.venv/bin:$$PATH" CFLAGS="-g0 -O2" MAX_JOBS=$(MAX_JOBS) \
+	  $(PY) -m pip wheel --no-build-isolation --no-deps --wheel-dir .venv/wheels "$(MMCV)" && \
+	  $(PY) -m pip uninstall --yes mmcv-lite && $(PIP) --no-deps .venv/wheels/mmcv-*.whl; }
+	$(PY) -c 'import mmcv.ops'
+	touch $@
+
+train: $(if $(filter classification,$(TASK)),.venv/light,.venv/installed)
 	$(PY) tools/quickstart.py $(TASK)
 
-probe: setup
+probe: .venv/light
 	$(PY) tools/probing_study.py --jobs $(JOBS)
 
 test: setup

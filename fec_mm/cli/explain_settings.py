@@ -74,6 +74,8 @@ def _registered(name: str, scope: str | None, kind: str) -> list[str]:
 def _missing_package(error: BaseException) -> str | None:
     if not isinstance(error, ModuleNotFoundError):
         return None
+    if error.name == 'mmcv.ops':  # mmcv-lite
+        return 'mmcv is without its operators, which detectors and segmenters need: `make setup` compiles them, once'
     if error.name == 'mmcv._ext':
         return (
             'mmcv was built without its operators: rebuild it beside the installed torch, '

@@ -64,9 +64,9 @@ def _assign(x: Tensor, queries: Tensor, bias: Tensor, **_: Any) -> int:
     return x.shape[1] * queries.numel()
 
 
-def _nearest(x: Tensor, *_: Any, **__: Any) -> int:
-    """The scores of nine centers for each position."""
-    return 9 * x.numel()
+def _nearest(cells: Tensor, *_: Any, **__: Any) -> int:
+    """The products of nine candidates with each position."""
+    return 9 * cells.numel()
 
 
 def _per_input(cost: int) -> Callable[..., int]:

@@ -209,15 +209,15 @@ def similarity_of(dot: Tensor, f: Tensor, alpha: Tensor, beta: Tensor) -> Tensor
 
     The position's norm does not change the choice, and is only needed here.
     """
-    return torch.sigmoid(full(beta) + full(alpha) * (dot / norm(f)[..., 0]))
+    return torch.sigmoid(full(beta) + full(alpha) * (dot / _norm(f)[..., 0]))
 
 
 def normalize(x: Tensor) -> Tensor:
     """Vectors of length 1, by the last dimension."""
-    return x / norm(x)
+    return x / _norm(x)
 
 
-def norm(x: Tensor) -> Tensor:
+def _norm(x: Tensor) -> Tensor:
     """Of …×D, as …×1. Of a vector that is zero it is infinite: its cosines are 0 as with torch.nn.functional.normalize,
     and it
     has no gradient, which there is 1e12 times that of the others.

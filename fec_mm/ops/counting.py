@@ -18,7 +18,7 @@ Shape = tuple[int, ...]
 
 def _assign(x: Shape, queries: Shape, *_: Any, **__: Any) -> int:
     """Every position with every center of every head: one product."""
-    (G, N, C), (_, heads, M, _) = x, queries
+    (G, N, C), (heads, M) = x, queries[1:3]
     return 2 * G * N * heads * M * C
 
 
@@ -30,7 +30,7 @@ def _nearest(x: Shape, *_: Any, **__: Any) -> int:
 
 def _in_place(_out: Shape, x: Shape, weight: Shape, *_: Any, **__: Any) -> int:
     """`addmm_`, beside the `addmm` that is known."""
-    (n, k), (_, m) = x, weight
+    (n, k), m = x, weight[1]
     return 2 * n * k * m
 
 

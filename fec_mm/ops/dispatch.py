@@ -12,7 +12,7 @@ from torch import Tensor
 from .assign import assign
 from .clustering import full, normalize, similarity_of
 from .members import Indexed
-from .near import nearest
+from .near import from_cells, nearest, to_cells
 from .regions import pool_by, pooling_matrix, surely
 
 
@@ -47,7 +47,8 @@ def most_similar(f: Tensor, keys: Tensor, alpha: Tensor, beta: Tensor, *, near: 
         # As the sigmoid is monotonic; all candidates tie where alpha is zero.
         signed = keys.detach() * alpha.detach().sign().to(keys.dtype)
         if near:
-            index = nearest(f, signed)
+            best, _ = nearest(to_cells(f, (keys.shape[1], keys.shape[2])), signed)
+            index = from_cells(best[..., None], (f.shape[1], f.shape[2]))[..., 0]
         else:
             signed = signed.flatten(1, 2)[:, None]
             index = assign(f.flatten(1, 2), signed, signed.new_zeros(signed.shape[:3])).view(f.shape[:3])

@@ -74,13 +74,8 @@ class Indexed:
 
     def dot(self, f: Tensor, table: Tensor) -> Tensor:
         """The product of each position with its own center: G×N×e×D, G×e×M×D → G×N×e."""
-        return (self.own(table) * f).sum(-1)
-
-    def own(self, table: Tensor) -> Tensor:
-        """The row of each position's own center: G×e×M×D → G×N×e×D."""
-        heads, G, _ = self.shape
         own = table.transpose(0, 1).flatten(0, 2).index_select(0, self.rows.t().flatten())
-        return own.view(G, -1, heads, table.shape[3])
+        return (own.view(f.shape) * f).sum(-1)
 
     def sum(self, x: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor]:
         """Σ weight·x and Σ weight over each cluster: G×N×C, G×N×e (None: ones) → G×e×M×C, G×e×M."""
@@ -92,9 +87,9 @@ class Indexed:
         for h in range(0, heads, step):
             rows = self.rows[h : h + step]
             part = flat.expand(len(rows), -1, -1) if share is None else flat * share[h : h + step, :, None]
-            sums = _add_rows(sums, rows.flatten(), part.reshape(-1, x.shape[2]))
+            sums = add_rows(sums, rows.flatten(), part.reshape(-1, x.shape[2]))
         ones = x.new_ones(self.rows.numel()) if share is None else share.flatten()
-        counts = _add_rows(x.new_zeros(heads * G * M), self.rows.flatten(), ones)
+        counts = add_rows(x.new_zeros(heads * G * M), self.rows.flatten(), ones)
         return sums.view(heads, G, M, -1).transpose(0, 1), counts.view(heads, G, M).transpose(0, 1)
 
     def dispatch(self, table: Tensor, weight: Tensor) -> Tensor:
@@ -108,7 +103,7 @@ class Indexed:
         return y.unflatten(0, weight.shape[:2])
 
 
-def _add_rows(table: Tensor, row: Tensor, values: Tensor) -> Tensor:
+def add_rows(table: Tensor, row: Tensor, values: Tensor) -> Tensor:
     """table[row[n]] + Σ values[n], in place where that can be."""
     if (
         torch.jit.is_tracing()

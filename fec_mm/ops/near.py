@@ -36,7 +36,7 @@ def near_scores(f: Tensor, keys: Tensor, compactness: float = 0.0) -> tuple[Tens
     (H, W), (h, w) = f.shape[1:3], keys.shape[1:3]
     with torch.autocast(f.device.type, enabled=False):
         cells = to_cells(to_regions(normalize(full(f)), 1, multiple=2), (h, w))
-        scores = cells @ around(F.pad(normalize(full(keys)), (0, 0, 1, 1, 1, 1))).transpose(-1, -2)
+        scores = cells @ around(_framed(normalize(full(keys)))).transpose(-1, -2)
         scores = scores - compactness * _distances(cells)
     number, inside = _numbers(h, w, f.device)
     scores = scores.masked_fill(~inside, -float('inf'))
@@ -45,26 +45,25 @@ def near_scores(f: Tensor, keys: Tensor, compactness: float = 0.0) -> tuple[Tens
 
 
 def nearest(
-    x: Tensor, keys: Tensor, offsets: Tensor | None = None, norms: Tensor | None = None, compactness: float = 0.0
-) -> Tensor:
-    """argmax of (key · x + offset) / norm − compactness · d² over each position's nine candidates.
+    cells: Tensor, keys: Tensor, norms: Tensor | None = None, compactness: float = 0.0
+) -> tuple[Tensor, Tensor]:
+    """argmax of key · x / norm − compactness · d² over each position's nine candidates.
 
     At a tie the own cell wins, then the first in raster order.
 
     Args:
-        x: B×H×W×C.
-        keys: B×h×w×C, any h and w.
-        offsets: Of the keys, B×h×w. Default: 0.
-        norms: Of the positions, B×H×W. Default: 1.
-        compactness: What one squared cell costs, of maps that halve; see `near_scores`. Default: 0.
+        cells: The positions x, cell by cell as of `to_cells`, B×h×w×P×C.
+        keys: B×h×w×C.
+        norms: Of the positions, B×h×w×P. Default: 1.
+        compactness: What one squared cell costs, of 2×2 positions; see `near_scores`. Default: 0.
 
     Returns:
-        Raster numbers of cells, B×H×W int64. No gradient: the choice has none.
+        Raster numbers of cells, B×h×w×P int64, and key · x / norm of these, B×h×w×P. No gradient: the choice has none.
     """
-    offsets = keys.new_zeros(keys.shape[:3]) if offsets is None else offsets
-    norms = x.new_ones(x.shape[:3]) if norms is None else norms
+    norms = cells.new_ones(cells.shape[:4]) if norms is None else norms
     search = _search if is_exporting() else _nearest
-    return search(x.detach(), keys.detach(), offsets.detach(), norms.detach(), compactness)
+    index, products = search(cells.detach(), keys.detach(), norms.detach(), compactness)
+    return index, products
 
 
 def to_cells(x: Tensor, coarse: tuple[int, int]) -> Tensor:
@@ -123,34 +122,42 @@ def _distances(like: Tensor) -> Tensor:
     return (y - down).square() + (x - right).square()
 
 
-def _best(cells: Tensor, norms: Tensor, keys: Tensor, offsets: Tensor, inside: Tensor, compactness: float) -> Tensor:
-    """Which of the nine candidates is best: B×h×w×P×C, B×h×w×P×1, framed B×(h+2)×(w+2)×C and ×1, h×w×1×9 →
-    B×h×w×P."""
-    scores = cells @ around(keys).transpose(-1, -2)
-    scores = scores.add_(around(offsets).transpose(-1, -2)).div_(norms)
-    if compactness:
-        scores = scores.sub_(compactness * _distances(scores))
-    return scores.masked_fill_(~inside, -float('inf')).argmax(-1)
+def _best(cells: Tensor, norms: Tensor, keys: Tensor, inside: Tensor, compactness: float) -> tuple[Tensor, Tensor]:
+    """Which of the nine is best, and its product, B×h×w×P×1 each.
+
+    Args:
+        cells, norms: B×h×w×P×C and ×1.
+        keys: With their frame, B×(h+2)×(w+2)×C.
+        inside: Which candidates are within the border, h×w×1×9.
+    """
+    products = (cells @ around(keys).transpose(-1, -2)).div_(norms)
+    scores = products - compactness * _distances(products) if compactness else products
+    best = scores.masked_fill(~inside, -float('inf')).argmax(-1, keepdim=True)
+    return best, products.gather(4, best)
 
 
-def _search(x: Tensor, keys: Tensor, offsets: Tensor, norms: Tensor, compactness: float) -> Tensor:
+def _search(cells: Tensor, keys: Tensor, norms: Tensor, compactness: float) -> tuple[Tensor, Tensor]:
     """`nearest`, some images or some of an image's rows of cells at once, whose candidates a CPU's caches hold."""
-    (H, W), (B, h, w, C) = x.shape[1:3], keys.shape
-    number, inside = _numbers(h, w, x.device)
-    cells, norms = (to_cells(t, (h, w)) for t in (x, norms[..., None]))
-    keys, offsets = (F.pad(t, (0, 0, 1, 1, 1, 1)) for t in (keys, offsets[..., None]))
+    B, h, w, C = keys.shape
+    number, inside = _numbers(h, w, cells.device)
+    keys, norms = _framed(keys), norms[..., None]
     if is_exporting():  # plain operators, and no loop
-        best = _best(cells, norms, keys, offsets, inside, compactness)
+        best, products = _best(cells, norms, keys, inside, compactness)
     else:
-        best = torch.empty(cells.shape[:4], dtype=torch.int64, device=x.device)
-        tile = max(1, tile_size(x.device) // (9 * w * C))
+        products = torch.empty_like(norms)
+        best = torch.empty_like(norms, dtype=torch.int64)
+        tile = max(1, tile_size(cells.device) // (9 * w * C))
         images, rows = max(1, tile // h), min(h, tile)
         for b in range(0, B, images):
             for i in range(0, h, rows):
                 part, wider = (slice(b, b + images), slice(i, i + rows)), (slice(b, b + images), slice(i, i + rows + 2))
-                best[part] = _best(cells[part], norms[part], keys[wider], offsets[wider], inside[part[1]], compactness)
-    index = number.expand(*best.shape, 9).gather(4, best[..., None])
-    return from_cells(index, (H, W))[..., 0]
+                best[part], products[part] = _best(cells[part], norms[part], keys[wider], inside[part[1]], compactness)
+    return number.expand(*best.shape[:4], 9).gather(4, best)[..., 0], products[..., 0]
+
+
+def _framed(keys: Tensor) -> Tensor:
+    """With a frame of one cell, which is no candidate: B×h×w×C → B×(h+2)×(w+2)×C."""
+    return F.pad(keys, (0, 0, 1, 1, 1, 1))
 
 
 def _halves(fine: tuple[int, int], coarse: tuple[int, int]) -> bool:
@@ -180,5 +187,5 @@ if hasattr(torch.library, 'custom_op'):  # torch 2.4
     _nearest = torch.library.custom_op('fec_mm::nearest', _search, mutates_args=())
 
     @_nearest.register_fake
-    def _(x: Tensor, keys: Tensor, offsets: Tensor, norms: Tensor, compactness: float) -> Tensor:
-        return torch.empty(x.shape[:3], dtype=torch.int64, device=x.device)
+    def _(cells: Tensor, keys: Tensor, norms: Tensor, compactness: float) -> tuple[Tensor, Tensor]:
+        return torch.empty_like(norms, dtype=torch.int64), torch.empty_like(norms)

@@ -1,22 +1,22 @@
 """Clustering-based feature pooling with nine candidates for each position, whose cost is linear in the pixels.
 
-Shapes: B images, H×W positions, h×w cells of 2×2 positions (h = ceil(H/2), w = ceil(W/2)), C channels.
+Features f = W x + b are never built. Where a 1 is one more channel, f·f' = x A x' with A = [W b]ᵀ[W b]: cosines need no
+more, and sums over clusters count them, too. Padding is zero in that channel as in all others, and enters nothing.
+
+Shapes: B images, H×W positions, h×w cells of 2×2 positions (h = ceil(H/2), w = ceil(W/2)), C channels, the 1 included;
+N = 4·h·w positions in the order of their cells, M = h·w centers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint
 
-from .clustering import full, norm, normalize
-from .members import Indexed
-from .near import nearest
-from .regions import average_pairs, is_exporting, surely, to_regions, valid_positions
+from .clustering import full
+from .near import from_cells, nearest, to_cells
+from .regions import to_regions
+from .weighted import directions, norms_by, sums_of, weighted_sums
 
 # What the mean of a cell weighs in the center of the next assignment, where a position weighs 1. Less than in the
 # representative, so that the center moves to what it gathered; more than nothing, so that one without positions stays.
@@ -49,51 +49,36 @@ def pool_near(
 
     Returns:
         The representatives as a map, B×h×w×C'; the assignments, B×1×H×W int64, as raster positions in it; and the
-        centers' features that the last assignment compared with, B×h×w×C', of length 1.
+        centers whose features the last assignment compared with, B×h×w×C.
     """
     H, W = x.shape[1:3]
     with torch.autocast(x.device.type, enabled=False):
-        f_weight, f_bias = full(f_weight), full(f_bias)
-        x = to_regions(full(x).contiguous(), 1, multiple=2)
+        x = to_regions(F.pad(full(x), (0, 1), value=1), 1, multiple=2)
         h, w = x.shape[1] // 2, x.shape[2] // 2
-        valid = valid_positions((H, W), 1, (2 * h, 2 * w), x.device).expand(len(x), -1)
-        means, _ = average_pairs(x, valid.view(-1, 2 * h, 2 * w))
-        even = surely(H % 2 == 0) and surely(W % 2 == 0)
-        weight = None if even else valid.to(x.dtype)[..., None]
-        norms = None if alpha is None and not compactness else _recomputed(_norms, x, f_weight, f_bias)
-        centers, rows = means, x.flatten(1, 2)
+        cells = to_cells(x, (h, w))
+        rows = cells.flatten(0, 3)
+        means = cells.sum(3) / cells[..., -1:].sum(3).detach()
+        projection = torch.cat([full(f_weight), full(f_bias)[:, None]], 1)
+        product = projection.t() @ projection
+        norms = norms_by(rows.detach(), product.detach()) if alpha is not None or compactness else None
+        first = torch.arange(x.shape[0], device=x.device).view(-1, 1, 1, 1) * (h * w)
+        centers = means
         for step in range(iterations):
-            keys = normalize(F.linear(centers, f_weight, f_bias)).unflatten(1, (h, w))
-            # c·f_n = (W_fᵀ c)·x_n + c·b: fewer channels, and f need not be kept.
-            queries, offsets = keys @ f_weight, keys @ f_bias
-            index = nearest(x, queries, offsets, norms, compactness)
-            members = Indexed(index.flatten(1)[..., None], h * w)
+            keys = directions(centers.detach(), product.detach())
+            index, cosines = nearest(cells, keys, None if norms is None else norms.view(cells.shape[:4]), compactness)
+            own = (index + first).flatten()
             if step + 1 < iterations:
-                sums, counts = members.sum(rows, weight)
-                centers = (KEPT * means + sums[:, 0]) / (KEPT + counts[:, 0, :, None])
-        if alpha is not None and beta is not None and norms is not None:
-            dot = _recomputed(_own_dot, members, rows, queries, offsets)
-            similarity = torch.sigmoid(full(beta) + full(alpha) * (dot / norms.flatten(1)))[..., None]
-            weight = similarity if weight is None else weight * similarity
-        sums, counts = members.sum(rows, weight)
-        rep = (means + sums[:, 0]) / (1 + counts[:, 0, :, None])
-    rep = rep.unflatten(1, (h, w))
-    return F.linear(rep.to(v_weight.dtype), v_weight, v_bias), index[:, None, :H, :W], keys
+                centers = KEPT * means + sums_of(rows, own, x.shape[0] * h * w).view(means.shape)
+        if alpha is None or beta is None or norms is None:
+            sums = sums_of(rows, own, x.shape[0] * h * w)
+        else:
+            by = directions(centers, product).flatten(0, 2), product, full(alpha), full(beta)
+            sums = weighted_sums(rows, *by, own, cosines.flatten(), norms)
+        rep = _divided(means + sums.view(means.shape))[..., :-1]
+    ids = from_cells(index[..., None], (2 * h, 2 * w))[..., 0][:, None, :H, :W]
+    return F.linear(rep.to(v_weight.dtype), v_weight, v_bias), ids, _divided(centers)[..., :-1]
 
 
-def _norms(x: Tensor, f_weight: Tensor, f_bias: Tensor) -> Tensor:
-    return norm(F.linear(x, f_weight, f_bias))[..., 0]
-
-
-def _own_dot(members: Indexed, rows: Tensor, queries: Tensor, offsets: Tensor) -> Tensor:
-    """Of each position's features with its own center's: B×N×C, B×h×w×C, B×h×w → B×N."""
-    dot = members.dot(rows[:, :, None], queries.flatten(1, 2)[:, None])
-    return (dot + members.own(offsets.flatten(1)[:, None, :, None])[..., 0])[..., 0]
-
-
-def _recomputed(run: Callable[..., Tensor], *inputs: Any) -> Tensor:
-    """run(*inputs), in whose backward pass large maps are computed again rather than kept."""
-    if not torch.is_grad_enabled() or torch.compiler.is_compiling() or is_exporting():
-        return run(*inputs)
-    result: Tensor = checkpoint(run, *inputs, use_reentrant=False, preserve_rng_state=False)
-    return result
+def _divided(sums: Tensor) -> Tensor:
+    """Means, of sums whose last channel is the count."""
+    return sums / sums[..., -1:]

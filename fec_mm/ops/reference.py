@@ -124,3 +124,53 @@ def pool(
     return pooled, from_regions(pooled_ids(index.view(-1, h, w, 1), regions, (h, w), cols), regions, (H, W))[..., 0][
         :, None
     ]
+
+
+def _near(h: int, w: int, like: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Of h×w positions, in cells of 2×2: which centers are candidates, M×N; the squared distances to the middles of
+    their cells, in cells, M×N; and each position's own center, N."""
+    row, col = (t.flatten() for t in torch.meshgrid(torch.arange(h), torch.arange(w), indexing='ij'))
+    center = torch.meshgrid(torch.arange(h // 2), torch.arange(w // 2), indexing='ij')
+    i, j = (t.flatten()[:, None] for t in center)
+    candidate = ((row // 2 - i).abs() <= 1) & ((col // 2 - j).abs() <= 1)
+    distance = ((row - (2 * i + 0.5)) / 2) ** 2 + ((col - (2 * j + 0.5)) / 2) ** 2
+    own = row // 2 * (w // 2) + col // 2
+    return candidate.to(like.device), distance.to(like), own.to(like.device)
+
+
+def pool_near(
+    x: Tensor,
+    f_weight: Tensor,
+    f_bias: Tensor,
+    v_weight: Tensor,
+    v_bias: Tensor,
+    alpha: Tensor | None = None,
+    beta: Tensor | None = None,
+    *,
+    compactness: float = 0.0,
+    iterations: int = 1,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Clustering-based feature pooling among neighbours; see `fec_mm.ops.pool_near`."""
+    H, W = x.shape[1:3]
+    f = _split(F.linear(x, f_weight, f_bias), 1, 1, multiple=2)
+    v = _split(F.linear(x, v_weight, v_bias), 1, 1, multiple=2)
+    h, w = f.shape[2:]
+    valid = _valid((H, W), 1, (h, w), f, 1)
+    candidate, distance, own = _near(h, w, f)
+    means = [_centers(t, (h // 2, w // 2), valid) for t in (f, v, _split(x, 1, 1, multiple=2))]
+    f, v, x = (t.flatten(2).transpose(1, 2) for t in (f, v, _split(x, 1, 1, multiple=2)))
+    center_f, center_x = means[0], means[2]
+    for step in range(iterations):
+        cosine = F.normalize(center_f, dim=-1) @ F.normalize(f, dim=-1).transpose(1, 2)
+        score = (cosine - compactness * distance).masked_fill(~candidate, -float('inf'))
+        best, index = score.max(1)
+        index = torch.where(score.gather(1, own.expand(len(score), 1, -1))[:, 0] >= best, own, index)
+        mask = torch.zeros_like(score).scatter_(1, index[:, None], 1) * valid.flatten(1)[:, None]
+        if step + 1 < iterations:
+            total = 1 / 4 + mask.sum(2, keepdim=True)
+            center_f, center_x = (means[0] / 4 + mask @ f) / total, (means[2] / 4 + mask @ x) / total
+    if alpha is not None and beta is not None:
+        mask = mask * torch.sigmoid(beta + alpha * cosine)
+    representatives = (means[1] + mask @ v) / (1 + mask.sum(2, keepdim=True))
+    pooled, centers = (t.unflatten(1, (h // 2, w // 2)) for t in (representatives, center_x))
+    return pooled, index.view(-1, 1, h, w)[..., :H, :W], centers

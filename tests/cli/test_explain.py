@@ -123,6 +123,7 @@ def test_empty_dataset() -> None:
 def test_missing_packages() -> None:
     assert "pip install 'setuptools<81'" in (explain(ModuleNotFoundError('No module', name='pkg_resources')) or '')
     assert '--no-build-isolation' in (explain(ModuleNotFoundError('No module', name='mmcv._ext')) or '')
+    assert '`make setup` compiles them' in (explain(ModuleNotFoundError('No module', name='mmcv.ops')) or '')
     assert explain(ModuleNotFoundError('No module', name='os.path')) is None
 
 

@@ -114,6 +114,60 @@ def pool(
     return y, ids
 
 
+def pool_near(
+    x: Tensor,
+    f_weight: Tensor,
+    f_bias: Tensor,
+    v_weight: Tensor,
+    v_bias: Tensor,
+    alpha: Tensor | None = None,
+    beta: Tensor | None = None,
+    *,
+    compactness: float = 0.0,
+    iterations: int = 1,
+) -> tuple[Tensor, Tensor, Tensor]:
+    B, H, W, C = x.shape
+    rows, cols = math.ceil(H / 2), math.ceil(W / 2)
+    places = [(r, c) for r in range(rows) for c in range(cols)]
+    y, centers = x.new_zeros(B, rows, cols, len(v_weight)), x.new_zeros(B, rows, cols, C)
+    ids = torch.zeros(B, 1, H, W, dtype=torch.long)
+    for b in range(B):
+        own = {
+            p: [(i, j) for i in (2 * p[0], 2 * p[0] + 1) for j in (2 * p[1], 2 * p[1] + 1) if i < H and j < W]
+            for p in places
+        }
+        means = {p: torch.stack([x[b, i, j] for i, j in own[p]]).mean(0) for p in places}
+        now = dict(means)
+        for step in range(iterations):
+            members: dict = {p: [] for p in places}
+            similarity = {}
+            for home in places:
+                around = [p for p in places if abs(p[0] - home[0]) <= 1 and abs(p[1] - home[1]) <= 1]
+                for i, j in own[home]:
+                    s = {}
+                    for p in around:
+                        f, key = x[b, i, j] @ f_weight.T + f_bias, now[p] @ f_weight.T + f_bias
+                        cosine = torch.cosine_similarity(f, key, 0, eps=1e-12)
+                        far = ((i - 2 * p[0] - 0.5) / 2) ** 2 + ((j - 2 * p[1] - 0.5) / 2) ** 2
+                        s[p] = cosine, cosine.item() - compactness * far
+                    best = max(around, key=lambda p: (s[p][1], p == home, -p[0], -p[1]))
+                    members[best].append((i, j))
+                    ids[b, 0, i, j] = best[0] * cols + best[1]
+                    if alpha is not None:
+                        similarity[i, j] = torch.sigmoid(beta + alpha * s[best][0])
+            if step + 1 < iterations:
+                now = {
+                    p: (means[p] / 4 + sum(x[b, i, j] for i, j in members[p])) / (1 / 4 + len(members[p]))
+                    for p in places
+                }
+        for p in places:
+            weight = {n: similarity.get(n, 1) for n in members[p]}
+            total = means[p] + sum(weight[i, j] * x[b, i, j] for i, j in members[p])
+            y[b, p[0], p[1]] = total / (1 + sum(weight.values())) @ v_weight.T + v_bias
+            centers[b, p[0], p[1]] = now[p]
+    return y, ids, centers
+
+
 def represent(
     x: Tensor, f_weight: Tensor, f_bias: Tensor, alpha: Tensor, beta: Tensor, *, centers: int
 ) -> tuple[Tensor, Tensor]:

@@ -45,14 +45,13 @@ class Representatives(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         weights = self.f.weight, self.f.bias, self.v.weight, self.v.bias, self.alpha, self.beta
+        fast = self.implementation == 'fast'
         if self.scores is None:
-            run = pool if self.implementation == 'fast' else reference.pool
-            y, ids = run(x, *weights, regions=self.regions)
+            y, ids = (pool if fast else reference.pool)(x, *weights, regions=self.regions)
         else:
-            y, ids, keys = pool_near(
-                x, *weights, compactness=self.settings.compactness, iterations=self.settings.iterations
-            )
-            self.scores(x, self.f, keys)
+            run, settings = pool_near if fast else reference.pool_near, self.settings
+            y, ids, centers = run(x, *weights, compactness=settings.compactness, iterations=settings.iterations)
+            self.scores(x, centers, self.f)
         self.tap(ids)
         return self.norm(y)
 

@@ -36,10 +36,11 @@ class ScoreTap(nn.Module):
         super().__init__()
         self.compactness = compactness
 
-    def forward(self, x: Tensor, projection: nn.Linear, keys: Tensor) -> tuple[Tensor, Tensor] | None:
-        """The map that is pooled, B×H×W×C, its projection to features, and the centers' features, B×h×w×D."""
+    def forward(self, x: Tensor, centers: Tensor, projection: nn.Linear) -> tuple[Tensor, Tensor] | None:
+        """The map that is pooled, B×H×W×C, its centers, B×h×w×C, and what makes features of both."""
         if not self._forward_hooks:
             return None
         with torch.autocast(x.device.type, enabled=False):
-            f = nn.functional.linear(full(x), full(projection.weight), full(projection.bias))
+            weight, bias = full(projection.weight), full(projection.bias)
+            f, keys = (nn.functional.linear(full(t), weight, bias) for t in (x, centers))
         return near_scores(f, keys, self.compactness)

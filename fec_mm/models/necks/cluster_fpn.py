@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from fec_mm.registry import MODELS
 
-from ..layers import ClusterDispatch, ClusterMean, Representatives
+from ..layers import ClusterDispatch, ClusterMean, PoolSettings, Representatives
 
 TOOLBOXES = ('mmdet', 'mmseg')
 
@@ -32,11 +32,15 @@ class ClusterFPN(BaseModule):
             makes the convolutions. Parameters have the same names, so that an FPN's checkpoint loads.
         candidates: Which representatives a position chooses from: 'near', the coarse cell it lies in and its eight
             neighbours; 'all'; or None: no similarity, exactly FPN.
+        pool: How the pooling of extra levels clusters, as of `FEC`. Default: as published.
     """
 
-    def __init__(self, *args: Any, candidates: str | None = 'near', **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, candidates: str | None = 'near', pool: Mapping[str, Any] | None = None, **kwargs: Any
+    ) -> None:
         if candidates not in ('near', 'all', None):
             raise ValueError(f"ClusterFPN: candidates={candidates!r} must be 'near', 'all' or None")
+        settings = PoolSettings.of(pool)
         fpn = _toolbox_fpn()(*args, **kwargs)
         super().__init__(fpn.init_cfg)
         self.lateral_convs: nn.ModuleList = fpn.lateral_convs
@@ -47,6 +51,11 @@ class ClusterFPN(BaseModule):
         levels = len(self.lateral_convs)
         self.levels = slice(fpn.start_level, fpn.start_level + levels)
         self.dispatches, self.pools = nn.ModuleList(), nn.ModuleList()
+        if pool is not None and (candidates is None or not self.add_extra_convs or self.num_outs == levels):
+            raise ValueError(
+                f'ClusterFPN: pool={pool} has no effect without candidates, add_extra_convs and extra levels: '
+                'leave it out'
+            )
         if candidates is None:
             return
         if self.upsample_cfg != dict(mode='nearest'):
@@ -58,7 +67,7 @@ class ClusterFPN(BaseModule):
             self.dispatches.append(ClusterDispatch(in_channels, near=candidates == 'near'))
         for i in range(levels, self.num_outs):
             self.pools.append(
-                Representatives(self.fpn_convs[i].in_channels, self.out_channels)
+                Representatives(self.fpn_convs[i].in_channels, self.out_channels, settings=settings)
                 if self.add_extra_convs
                 else ClusterMean()
             )
