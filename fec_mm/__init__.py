@@ -1,5 +1,7 @@
-"""Clustering backbones (FEC, Context Cluster) for mmpretrain, mmdet and mmseg. Importing it imports no torch and no
-toolbox."""
+"""Clustering backbones (FEC, Context Cluster, EnFormer, CLUENet) for mmpretrain, mmdet and mmseg.
+
+Importing it imports no torch and no toolbox.
+"""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -7,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .apis import FECInferencer, get_model, list_models
     from .clusters import record_assignments
-    from .models import FEC, ContextCluster
+    from .models import FEC, CLUENet, ContextCluster, EnFormer
 
 __version__ = '0.1.0'
 
 LAZY = {
     'FEC': 'models',
+    'CLUENet': 'models',
+    'EnFormer': 'models',
     'ContextCluster': 'models',
     'FECInferencer': 'apis',
     'get_model': 'apis',
@@ -20,7 +24,17 @@ LAZY = {
     'record_assignments': 'clusters',
 }
 
-__all__ = ['FEC', 'ContextCluster', 'FECInferencer', '__version__', 'get_model', 'list_models', 'record_assignments']
+__all__ = [
+    'FEC',
+    'CLUENet',
+    'ContextCluster',
+    'EnFormer',
+    'FECInferencer',
+    '__version__',
+    'get_model',
+    'list_models',
+    'record_assignments',
+]
 
 
 def __getattr__(name: str) -> Any:

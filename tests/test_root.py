@@ -14,7 +14,16 @@ import pytest
 import fec_mm
 
 ROOT = Path(__file__).parents[1]
-NAMES = {'FEC', 'ContextCluster', 'FECInferencer', 'get_model', 'list_models', 'record_assignments'}
+NAMES = {
+    'FEC',
+    'CLUENet',
+    'ContextCluster',
+    'EnFormer',
+    'FECInferencer',
+    'get_model',
+    'list_models',
+    'record_assignments',
+}
 
 
 def test_names_are_those_of_the_packages() -> None:

@@ -74,13 +74,19 @@ def check_overlap(model: nn.Module, checkpoint: dict[str, Any], name: str) -> No
         )
 
 
-def check_pretrained(backbone: nn.Module, init_cfg: Any, may_differ: Callable[[str], bool]) -> None:
+def check_pretrained(
+    backbone: nn.Module,
+    init_cfg: Any,
+    may_differ: Callable[[str], bool],
+    of_any_length: Callable[[str], bool] = lambda key: False,
+) -> None:
     """Log what the checkpoint of an `init_cfg` gives a backbone.
 
     Args:
         backbone: The backbone, not yet initialised.
         init_cfg: mmengine's: one or several; all but those of type Pretrained are passed over.
         may_differ: As in `differences`.
+        of_any_length: Whether a key is a vector that the backbone takes in any length.
 
     Raises:
         UserError: The checkpoint has no key with the prefix, or other keys or shapes than the backbone.
@@ -94,7 +100,9 @@ def check_pretrained(backbone: nn.Module, init_cfg: Any, may_differ: Callable[[s
         prefix = f'{prefix.rstrip(".")}.' if prefix else ''
         state = {key[len(prefix) :]: value for key, value in everything.items() if key.startswith(prefix)}
         wrong = '' if state else f"no key starts with '{prefix}'"
-        wrong = wrong or differences(backbone.state_dict(), state, may_differ)
+        wrong = wrong or differences(
+            _fixed(backbone.state_dict(), of_any_length), _fixed(state, of_any_length), may_differ
+        )
         if wrong:
             raise UserError(
                 f'checkpoint {path} does not initialise this {name}: {wrong}: {_advice(everything, prefix)}'
@@ -107,6 +115,11 @@ def check_pretrained(backbone: nn.Module, init_cfg: Any, may_differ: Callable[[s
             f'in it, but not for {name}: {_some(unused)}',
             logger='current',
         )
+
+
+def _fixed(state: Mapping[str, Tensor], of_any_length: Callable[[str], bool]) -> dict[str, Tensor]:
+    """A state dict in whose vectors of any length only their first number counts."""
+    return {key: value[:1] if of_any_length(key) and value.dim() == 1 else value for key, value in state.items()}
 
 
 def _some(names: list[str], shown: int = 4) -> str:

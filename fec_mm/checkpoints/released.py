@@ -6,26 +6,17 @@ import argparse
 import contextlib
 import pickle
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-# Our names and the released ones. The first rule that fits counts; 1×1 convolutions there are linear layers here.
-RULES: list[tuple[str, str | Callable[[re.Match[str]], str]]] = [
-    (r'stem\.proj\.', 'patch_embed.proj.'),
-    (r'stages\.(\d)\.(\d+)\.mixer\.(alpha|beta)', lambda m: f'network.{2 * int(m[1])}.{m[2]}.token_mixer.sim_{m[3]}'),
-    (r'stages\.(\d)\.(\d+)\.mixer\.', lambda m: f'network.{2 * int(m[1])}.{m[2]}.token_mixer.'),
-    (r'stages\.(\d)\.(\d+)\.layer_scale', lambda m: f'network.{2 * int(m[1])}.{m[2]}.layer_scale_'),
-    (r'stages\.(\d)\.(\d+)\.', lambda m: f'network.{2 * int(m[1])}.{m[2]}.'),
-    (r'downsamples\.(\d)\.norm\.', lambda m: f'network.{2 * int(m[1]) + 1}.norm2.'),
-    (r'downsamples\.(\d)\.(f|v|skip)\.', lambda m: f'network.{2 * int(m[1]) + 1}.conv_{m[2]}.'),
-    (r'downsamples\.(\d)\.', lambda m: f'network.{2 * int(m[1]) + 1}.proj.'),
-    (r'norm(\d)\.', lambda m: f'norm{2 * int(m[1])}.'),
-]
+from .released_rules import released_keys
 
+# How many batches a batch norm saw, which nothing here depends on.
+COUNTER = 'num_batches_tracked'
 # Where checkpoints have their weights, and the running averages of them.
 PLAIN = ('state_dict', 'model')
 EMA = ('state_dict_ema', 'model_ema')
@@ -37,6 +28,7 @@ class Converted(NamedTuple):
     model: str  # such as 'FEC small'
     state_dict: dict[str, Tensor]  # `backbone.*` and, of a classifier, `head.fc.*`
     left_out: list[str]  # keys that belong to no backbone or classifier: those of a detector or segmenter
+    others: list[str]  # the other models that have these keys and shapes, and cannot be told from it
 
 
 class Weights(NamedTuple):
@@ -97,24 +89,13 @@ def _load(path: Path) -> Any:
         raise ValueError('is damaged or no PyTorch checkpoint; download it again') from error
 
 
-def released_keys(backbone: nn.Module) -> dict[str, str]:
-    """Our name of each tensor of a backbone, by its released name."""
-    keys = {}
-    for name in backbone.state_dict():
-        for pattern, replacement in RULES:
-            key, fits = re.subn(f'^{pattern}', replacement, name)
-            if fits:
-                # The classifiers' only norm has no number.
-                keys[key.replace('norm6.', 'norm.') if backbone.out_indices == (3,) else key] = name
-                break
-    return keys
-
-
-def convert(released: Mapping[str, Tensor], families: Sequence[Any]) -> Converted:
+def convert(released: Mapping[str, Tensor], families: Sequence[Any], model: str | None = None) -> Converted:
     """Rename the state dict of a released classifier, dense backbone, or whole detector or segmenter.
 
     Args:
         released: The authors' state dict.
+        model: Which released model it is, such as 'ContextCluster tiny2', where its shapes are those of several.
+            Default: the first that fits.
         families: The classes of backbones it may be of, such as `fec_mm.models.FAMILIES`.
 
     Raises:
@@ -126,41 +107,70 @@ def convert(released: Mapping[str, Tensor], families: Sequence[Any]) -> Converte
     left_out = [key for key in state if not key.startswith(prefix)]
     state = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
     head = {} if whole else {key: state.pop(key) for key in ('head.weight', 'head.bias') if key in state}
-    if 'patch_embed.proj.weight' not in state and not any(key.startswith('network.') for key in state):
-        raise ValueError('has no key of a released FEC or Context Cluster model, such as patch_embed.proj.weight')
+    if not any(key.startswith(('patch_embed.', 'network.', 'stem.', 'stages.')) for key in state):
+        raise ValueError('has no key of a released model, such as patch_embed.proj.weight or stem.aggregate1.weight')
 
-    model, keys, problems = _closest(state, families)
+    (name, keys, shapes, problems), others = _closest(state, families, model)
     if len(head) == 1:
         problems.append('missing ' + ({'head.weight', 'head.bias'} - set(head)).pop())
     if problems:
         more = f', and {len(problems) - 5} more' if len(problems) > 5 else ''
         raise ValueError(
-            f'is no released model; differences from {model}, the closest: ' + ', '.join(problems[:5]) + more
+            f'is no released model; differences from {name}, the closest: ' + ', '.join(problems[:5]) + more
         )
-    result = {f'backbone.{keys[key]}': _as_linear(value) for key, value in state.items()}
+    result = {f'backbone.{keys[key]}': _as_linear(value, shapes[keys[key]]) for key, value in state.items()}
+    counters = [name for key, name in keys.items() if key.endswith(COUNTER) and key not in state]
+    result.update({f'backbone.{name}': torch.tensor(0) for name in counters})
     result.update({key.replace('head.', 'head.fc.'): value for key, value in head.items()})
-    return Converted(model, result, left_out)
+    return Converted(name, result, left_out, others)
 
 
-def _closest(state: Mapping[str, Tensor], families: Sequence[Any]) -> tuple[str, dict[str, str], list[str]]:
-    """The released model with the fewest differences from a state dict, our names by its keys, and the differences."""
-    dense = any(re.match(r'norm\d\.', key) for key in state)
+class _Candidate(NamedTuple):
+    model: str
+    keys: dict[str, str]  # our names by the released ones
+    shapes: dict[str, torch.Size]  # by our names
+    problems: list[str]
+
+
+def _closest(state: Mapping[str, Tensor], families: Sequence[Any], wanted: str | None) -> tuple[_Candidate, list[str]]:
+    """The released model with the fewest differences from a state dict, or the wanted one; and others as close to it.
+
+    Raises:
+        ValueError: No model is called as the wanted one.
+    """
     candidates = []
-    for family, arch in [(f, arch) for f in families for arch in f.arch_settings]:
-        with torch.device('meta'):
-            backbone = family(arch, out_indices=range(4) if dense else -1)
+    for model, backbone in _candidates(families, any(re.match(r'(post_)?norm\d\.', key) for key in state)):
         keys, shapes = released_keys(backbone), {name: value.shape for name, value in backbone.state_dict().items()}
         problems = [f'unknown {key}' for key in state if key not in keys]
-        problems += [f'missing {key}' for key in keys if key not in state]
+        problems += [f'missing {key}' for key in keys if key not in state and not key.endswith(COUNTER)]
         problems += [
             f'{key} has shape {tuple(state[key].shape)} instead of {tuple(shapes[name])}'
             for key, name in keys.items()
-            if key in state and _as_linear(state[key]).shape != shapes[name]
+            if key in state and _as_linear(state[key], shapes[name]).shape != shapes[name]
         ]
-        candidates.append((f'{family.__name__} {arch}', keys, problems))
-    return min(candidates, key=lambda candidate: len(candidate[2]))
+        candidates.append(_Candidate(model, keys, shapes, problems))
+    if wanted is not None and wanted not in [candidate.model for candidate in candidates]:
+        known = ', '.join(candidate.model for candidate in candidates)
+        raise ValueError(f"fits no model '{wanted}': give one of {known}")
+    named = [candidate for candidate in candidates if wanted in (None, candidate.model)]
+    best = min(named, key=lambda candidate: len(candidate.problems))
+    alike = [c.model for c in candidates if c is not best and not c.problems and not best.problems]
+    return best, alike
 
 
-def _as_linear(value: Tensor) -> Tensor:
-    """1×1 convolutions are linear layers here; true convolutions stay."""
-    return value.flatten(1) if value.dim() == 4 and value.shape[2:] == (1, 1) else value
+def _candidates(families: Sequence[Any], dense: bool) -> Iterator[tuple[str, nn.Module]]:
+    """Every released model, without its weights."""
+    for family, arch in [(each, arch) for each in families for arch in each.arch_settings]:
+        name, settings = f'{family.__name__} {arch}', dict(out_indices=range(4) if dense else -1)
+        with torch.device('meta'):
+            if not hasattr(family, 'tasks'):
+                yield name, family(arch, **settings)
+                continue
+            for task in family.tasks:
+                if dense == (task != 'classification'):
+                    yield f'{name} for {task}', family(arch, task=task, **settings)
+
+
+def _as_linear(value: Tensor, shape: torch.Size) -> Tensor:
+    """A 1×1 convolution where the shape is a linear layer's; all else stays."""
+    return value.flatten(1) if value.shape == (*shape, 1, 1) else value

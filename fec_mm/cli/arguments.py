@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from fec_mm.models.backbones.cluster_backbone import MIN_SIZE
+from fec_mm.models.backbones.staged_backbone import MIN_SIZE
 
 
 def image_size(text: str) -> tuple[int, int]:

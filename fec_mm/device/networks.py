@@ -32,16 +32,17 @@ def tiny_fec() -> FEC:
 
 
 class Classifier(nn.Module):
-    """Backbone, mean over positions, linear layer: what mmpretrain builds of the config. B×3×H×W → a tuple with
-    B×1000."""
+    """Backbone, mean over positions where it has not taken it, linear layer: what mmpretrain builds of the config.
+    B×3×H×W → a tuple with B×classes."""
 
-    def __init__(self, backbone: nn.Module, channels: int) -> None:
+    def __init__(self, backbone: nn.Module, channels: int, classes: int = 1000) -> None:
         super().__init__()
         self.backbone = backbone
-        self.head = nn.ModuleDict({'fc': nn.Linear(channels, 1000)})
+        self.head = nn.ModuleDict({'fc': nn.Linear(channels, classes)})
 
     def forward(self, x: Tensor) -> tuple[Tensor]:
-        return (self.head['fc'](self.backbone(x)[-1].mean((2, 3))),)
+        x = self.backbone(x)[-1]
+        return (self.head['fc'](x.mean((2, 3)) if x.dim() == 4 else x),)
 
 
 class Necks(nn.Module):

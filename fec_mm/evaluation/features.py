@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from fec_mm.errors import UserError
-from fec_mm.models.backbones.cluster_backbone import ClusterBackbone
+from fec_mm.models.backbones.staged_backbone import StagedBackbone
 
 HEAD = 'head'  # what the classifier's last linear layer reads; of FEC: the mean of the final representatives
 PARTS = 4  # a ViT has no stages: the ends of its quarters count
@@ -63,7 +63,7 @@ def record_features(model: nn.Module, names: Sequence[str]) -> Iterator[dict[str
     record: dict[str, Tensor] = {}
     modules = dict(model.named_modules())
     last_axis = {
-        id(inner) for m in modules.values() if isinstance(m, ClusterBackbone) for inner in m.modules() if inner is not m
+        id(inner) for m in modules.values() if isinstance(m, StagedBackbone) for inner in m.modules() if inner is not m
     }
     extra = int(getattr(getattr(model, 'backbone', None), 'num_extra_tokens', 0))
     handles = []

@@ -61,16 +61,16 @@ def pool_near(
         projection = torch.cat([full(f_weight), full(f_bias)[:, None]], 1)
         product = projection.t() @ projection
         norms = norms_by(rows.detach(), product.detach()) if alpha is not None or compactness else None
-        first = torch.arange(len(x), device=x.device).view(-1, 1, 1, 1) * (h * w)
+        first = torch.arange(x.shape[0], device=x.device).view(-1, 1, 1, 1) * (h * w)
         centers = means
         for step in range(iterations):
             keys = directions(centers.detach(), product.detach())
             index, cosines = nearest(cells, keys, None if norms is None else norms.view(cells.shape[:4]), compactness)
             own = (index + first).flatten()
             if step + 1 < iterations:
-                centers = KEPT * means + sums_of(rows, own, means[..., 0].numel()).view(means.shape)
+                centers = KEPT * means + sums_of(rows, own, x.shape[0] * h * w).view(means.shape)
         if alpha is None or beta is None or norms is None:
-            sums = sums_of(rows, own, means[..., 0].numel())
+            sums = sums_of(rows, own, x.shape[0] * h * w)
         else:
             by = directions(centers, product).flatten(0, 2), product, full(alpha), full(beta)
             sums = weighted_sums(rows, *by, own, cosines.flatten(), norms)

@@ -7,7 +7,9 @@ padding, which has weight zero in every mean, sum and count.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
+from typing import Any, TypeVar
 
 import torch
 import torch.fx.experimental.symbolic_shapes
@@ -19,6 +21,8 @@ from torch.utils._python_dispatch import _get_current_dispatch_mode
 _torch_exports = getattr(torch.compiler, 'is_exporting', lambda: False)
 # Of torch 2.2 and newer.
 _known = getattr(torch.fx.experimental.symbolic_shapes, 'statically_known_true', bool)
+
+_Made = TypeVar('_Made')
 
 
 def is_exporting() -> bool:
@@ -92,19 +96,30 @@ def pooling_matrix(length: int, side: int, regions: int, centers: int, like: Ten
         can be chosen, (r·m) booleans: not those without positions, nor those with the same positions as the one before,
         which would tie with it.
     """
-    # Nothing is kept while compiling or tracing, or where a dispatch mode sees all operators, such as fake tensors and
-    # counters.
-    plain = type(like) in (Tensor, nn.Parameter) and type(length) is int and not torch.compiler.is_compiling()
-    make = _kept_matrix if plain and _get_current_dispatch_mode() is None else _pooling_matrix
-    return make(length, side, regions, centers, like.dtype, like.device)
+    return kept(_pooling_matrix)(length, side, regions, centers, like=like)
+
+
+def kept(make: Callable[..., _Made]) -> Callable[..., _Made]:
+    """A function that makes tensors of whole numbers, a dtype and a device, and keeps them: called with `like`, which
+    has the latter two, and not to be written to.
+
+    Nothing is kept while compiling or tracing, or where a dispatch mode sees all operators, such as fake tensors and
+    counters.
+    """
+
+    def get(*numbers: int, like: Tensor) -> _Made:
+        plain = type(like) in (Tensor, nn.Parameter) and all(type(number) is int for number in numbers)
+        if plain and not torch.compiler.is_compiling() and _get_current_dispatch_mode() is None:
+            return _kept(make, *numbers, like.dtype, like.device)
+        return make(*numbers, like.dtype, like.device)
+
+    return get
 
 
 @lru_cache(maxsize=256)
-def _kept_matrix(
-    length: int, side: int, regions: int, centers: int, dtype: torch.dtype, device: torch.device
-) -> tuple[Tensor, Tensor]:
+def _kept(make: Callable[..., _Made], *arguments: Any) -> _Made:
     with torch.inference_mode(False):  # whose tensors cannot be kept for training
-        return _pooling_matrix(length, side, regions, centers, dtype, device)
+        return make(*arguments)
 
 
 def _pooling_matrix(

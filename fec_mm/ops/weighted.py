@@ -62,7 +62,7 @@ def weighted_sums(
         sums: Tensor = WeightedSums.apply(rows, keys, product, alpha, beta, index, cosines, norms)
         return sums
     cosines = (keys.index_select(0, index) * rows).sum(1) / norms_by(rows, product)
-    return sums_of(rows * torch.sigmoid(beta + alpha * cosines)[:, None], index, len(keys))
+    return sums_of(rows * torch.sigmoid(beta + alpha * cosines)[:, None], index, keys.shape[0])
 
 
 class WeightedSums(torch.autograd.Function):
@@ -73,7 +73,7 @@ class WeightedSums(torch.autograd.Function):
         rows, keys, _, alpha, beta, index, cosines, _ = inputs
         weight = torch.sigmoid(beta + alpha * cosines)
         ctx.save_for_backward(*inputs, weight)
-        return sums_of(rows * weight[:, None], index, len(keys))
+        return sums_of(rows * weight[:, None], index, keys.shape[0])
 
     @staticmethod
     @once_differentiable
@@ -84,7 +84,7 @@ class WeightedSums(torch.autograd.Function):
         # cos = key · x / n and n² = x A x: by x it changes as key / n − (cos / n²) A x.
         of_dot = alpha * of_score / norms
         shrink = of_dot * cosines / norms
-        of_keys = sums_of(rows * of_dot[:, None], index, len(keys))
+        of_keys = sums_of(rows * of_dot[:, None], index, keys.shape[0])
         of_product = rows.t() @ (rows * (shrink / -2)[:, None])
         of_rows.mul_(weight[:, None]).addcmul_(keys.index_select(0, index), of_dot[:, None])
         of_rows.addcmul_(rows @ product, shrink[:, None], value=-1)

@@ -9,8 +9,9 @@ import torch
 from mmengine.model import BaseModule
 
 from fec_mm.device.recordings import telling_weights
-from fec_mm.models import FEC, ContextCluster
+from fec_mm.models import FEC, CLUENet, ContextCluster, EnFormer
 from fec_mm.models.backbones.cluster_backbone import ClusterBackbone
+from fec_mm.models.backbones.staged_backbone import StagedBackbone
 
 TINY = dict(
     depths=(1, 1, 2, 1),
@@ -22,11 +23,27 @@ TINY = dict(
     regions_per_side=(2, 2, 1, 1),
 )
 ALL = (0, 1, 2, 3)
+ENSEMBLE = dict(
+    depths=(1, 1, 2, 1),
+    embed_dims=(8, 12, 16, 20),
+    num_heads=(2, 2, 2, 4),
+    head_dims=(4, 4, 4, 4),
+    kernel_sizes=(3, 5, 7, 3),
+    centers_per_side=((3, 2), (2, 3), (2, 2), (2, 3)),
+    agents_per_side=(5, 0, 0, 0),
+)
+ARCHS: dict[type[StagedBackbone], dict] = {
+    FEC: TINY,
+    ContextCluster: TINY,
+    CLUENet: {key: value for key, value in TINY.items() if key != 'regions_per_side'},
+    EnFormer: ENSEMBLE,
+}
 BOTH = pytest.mark.parametrize('family', [FEC, ContextCluster])
+EVERY = pytest.mark.parametrize('family', ARCHS)
 
 
-def build(family: type[ClusterBackbone], **kwargs: object) -> ClusterBackbone:
-    model = family(**{'arch': TINY, 'out_indices': ALL, **kwargs})
+def build(family: type[StagedBackbone], **kwargs: object) -> StagedBackbone:
+    model = family(**{'arch': ARCHS[family], 'out_indices': ALL, **kwargs})
     telling_weights(model)
     return model
 
@@ -38,14 +55,32 @@ def build(family: type[ClusterBackbone], **kwargs: object) -> ClusterBackbone:
         (FEC, 'base', 15_086_848),
         (FEC, 'large', 29_720_344),
         (ContextCluster, 'tiny', 5_570_584),
+        (ContextCluster, 'tiny2', 5_570_584),
+        (CLUENet, 'mini', 3_249_208),
+        (CLUENet, 'tiny', 5_969_330),
+        (CLUENet, 'small', 15_510_540),
+        (CLUENet, 'base', 30_660_152),
+        (EnFormer, 'small', 8_531_184),
+        (EnFormer, 'base', 15_636_184),
+        (EnFormer, 'large', 31_180_868),
     ],
 )
-def test_parameters_of_the_classifiers(family: type[ClusterBackbone], arch: str, params: int) -> None:
+def test_parameters_of_the_classifiers(family: type[StagedBackbone], arch: str, params: int) -> None:
     """The papers' counts include the linear head with 1000 classes."""
     with torch.device('meta'):
         model = family(arch)
     dim = family.arch_settings[arch]['embed_dims'][-1]
     assert sum(p.numel() for p in model.parameters()) + (dim + 1) * 1000 == params
+
+
+@pytest.mark.parametrize(('H', 'W'), [(32, 32), (33, 47), (64, 36), (129, 64), (100, 35), (32, 160)])
+@pytest.mark.parametrize('family', [CLUENet, EnFormer])
+def test_any_size_without_regions(family: type[StagedBackbone], H: int, W: int) -> None:
+    outputs = build(family).eval()(torch.randn(2, 3, H, W))
+    h, w = (math.ceil(H / 4), math.ceil(W / 4)) if family is EnFormer else (H // 4, W // 4)
+    for dim, output in zip(TINY['embed_dims'], outputs):
+        assert output.shape == (2, dim, h, w) and output.is_contiguous() and torch.isfinite(output).all()
+        h, w = math.ceil(h / 2), math.ceil(w / 2)
 
 
 @BOTH
@@ -60,9 +95,9 @@ def test_any_size(family: type[ClusterBackbone], H: int, W: int, regions: tuple[
         h, w = math.ceil(h / 2), math.ceil(w / 2)
 
 
-@BOTH
-def test_default_output_is_the_last_stage(family: type[ClusterBackbone]) -> None:
-    model, dense = build(family, out_indices=-1), build(family)
+@EVERY
+def test_default_output_is_the_last_stage(family: type[StagedBackbone]) -> None:
+    model, dense = build(family, out_indices=-1).eval(), build(family).eval()
     dense.load_state_dict(model.state_dict(), strict=False)
     x = torch.randn(1, 3, 64, 64)
     (output,) = model(x)
@@ -70,11 +105,11 @@ def test_default_output_is_the_last_stage(family: type[ClusterBackbone]) -> None
     assert [name for name, _ in model.named_children() if name.startswith('norm')] == ['norm3']
 
 
-@BOTH
+@EVERY
 @pytest.mark.parametrize('out_indices', [-1, ALL, (0, 2), 1])
-def test_every_trainable_parameter_gets_a_gradient(family: type[ClusterBackbone], out_indices: object) -> None:
+def test_every_trainable_parameter_gets_a_gradient(family: type[StagedBackbone], out_indices: object) -> None:
     """So that DistributedDataParallel needs no find_unused_parameters."""
-    model = build(family, out_indices=out_indices)
+    model = build(family, out_indices=out_indices).eval()
     sum(o.square().mean() for o in model(torch.randn(2, 3, 64, 64))).backward()
     for name, p in model.named_parameters():
         assert (p.grad is not None and p.grad.abs().sum() > 0) if p.requires_grad else p.grad is None, name
@@ -82,26 +117,27 @@ def test_every_trainable_parameter_gets_a_gradient(family: type[ClusterBackbone]
     assert frozen == ({'f.weight', 'f.bias'} if family is FEC and model.downsamples else set())
 
 
-@BOTH
-def test_images_do_not_mix(family: type[ClusterBackbone]) -> None:
+@EVERY
+def test_images_do_not_mix(family: type[StagedBackbone]) -> None:
     model, x = build(family).double().eval(), torch.randn(3, 3, 70, 45, dtype=torch.float64)
     for together, alone in zip(model(x), model(x[1:2])):
         torch.testing.assert_close(together[1:2], alone)
 
 
-@BOTH
-def test_clustering_matters(family: type[ClusterBackbone]) -> None:
+@EVERY
+def test_clustering_matters(family: type[StagedBackbone]) -> None:
     """With these weights other centers change the output: a test on them can notice a wrong clustering."""
     x = torch.randn(1, 3, 64, 64)
-    a, b = build(family)(x)[-1], build(family, centers_per_side=(1, 1, 1, 1))(x)[-1]
+    a, b = (build(family, **other).eval()(x)[-1] for other in ({}, dict(centers_per_side=(1, 1, 1, 1))))
     assert (a - b).norm() / a.norm() > 0.05
 
 
-@BOTH
-def test_checkpointing_changes_nothing(family: type[ClusterBackbone]) -> None:
+@EVERY
+def test_checkpointing_changes_nothing(family: type[StagedBackbone]) -> None:
     x = torch.randn(2, 3, 64, 48, dtype=torch.float64)
     grads = []
     for with_cp in (False, True):
+        torch.manual_seed(0)  # of the noise in training
         model = build(family, with_cp=with_cp).double()
         model(x)[-1].square().sum().backward()
         grads.append([p.grad for p in model.parameters() if p.grad is not None])
@@ -110,9 +146,9 @@ def test_checkpointing_changes_nothing(family: type[ClusterBackbone]) -> None:
         torch.testing.assert_close(p, q)
 
 
-@BOTH
+@EVERY
 @pytest.mark.parametrize('frozen_stages', [0, 1, 3, 4])
-def test_frozen_stages(family: type[ClusterBackbone], frozen_stages: int) -> None:
+def test_frozen_stages(family: type[StagedBackbone], frozen_stages: int) -> None:
     model = build(family, frozen_stages=frozen_stages, drop_path_rate=0.3).train()
     frozen = ['stem.'] + [f'stages.{i}.' for i in range(frozen_stages)] + [f'norm{i}.' for i in range(frozen_stages)]
     frozen += [f'downsamples.{i}.' for i in range(frozen_stages - 1)]
@@ -122,18 +158,18 @@ def test_frozen_stages(family: type[ClusterBackbone], frozen_stages: int) -> Non
     assert [stage.training for stage in model.stages] == [i >= frozen_stages for i in range(4)]
 
 
-@BOTH
-def test_drop_path_grows_linearly(family: type[ClusterBackbone]) -> None:
+@EVERY
+def test_drop_path_grows_linearly(family: type[StagedBackbone]) -> None:
     model = build(family, drop_path_rate=0.2)
     rates = [getattr(block.drop_path, 'drop_prob', 0.0) for stage in model.stages for block in stage]
     assert rates == pytest.approx([0, 0.05, 0.1, 0.15, 0.2])
 
 
-@BOTH
+@EVERY
 @pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
-def test_autocast_is_finite_and_close(family: type[ClusterBackbone], dtype: torch.dtype) -> None:
+def test_autocast_is_finite_and_close(family: type[StagedBackbone], dtype: torch.dtype) -> None:
     """One block per output, as flipped assignments cascade: the first stage's map stays close."""
-    model, x = build(family), torch.randn(2, 3, 64, 64)
+    model, x = build(family).eval(), torch.randn(2, 3, 64, 64)
     exact = model(x)
     with torch.autocast('cpu', dtype):
         half = model(x)
@@ -185,8 +221,8 @@ def test_contradicting_settings(family: type[ClusterBackbone], settings: dict, s
     assert says in str(error.value) and '\n' not in str(error.value)
 
 
-@BOTH
-def test_too_small_an_image(family: type[ClusterBackbone]) -> None:
+@EVERY
+def test_too_small_an_image(family: type[StagedBackbone]) -> None:
     with pytest.raises(ValueError, match='at least 32×32 pixels, got 64×31'):
         build(family)(torch.randn(1, 3, 64, 31))
 

@@ -67,6 +67,13 @@ def test_three_graphs_fit_all_sizes(family: type[ClusterBackbone], regions: int,
     check(network, SIZES, graphs=3, backend='aot_eager')
 
 
+@pytest.mark.parametrize('training', [False, True], ids=['eval', 'train'])
+@pytest.mark.parametrize('pool', [dict(), dict(learn_similarity=False)], ids=['near', 'near, no weights'])
+def test_near_candidates(pool: dict, training: bool) -> None:
+    network = FEC(TINY, out_indices=(0, 1), pool=pool).train(training)
+    check(network, SIZES, graphs=3, backend='aot_eager')
+
+
 @pytest.mark.parametrize(('training', 'graphs'), [(False, 3), (True, len(SIZES))], ids=['eval', 'train'])
 def test_inductor(training: bool, graphs: int) -> None:
     """Generated code, minutes of compiling for each graph. In training Inductor guards on more than the model does."""

@@ -61,17 +61,18 @@ def assert_equal_at(sizes: list[tuple[int, int]], path: Path, model: nn.Module, 
 
 
 @pytest.mark.parametrize(
-    ('family', 'regions', 'dense'),
+    ('family', 'options', 'dense'),
     [
-        (FEC, (1, 1, 1, 1), False),
-        (FEC, (2, 2, 1, 1), True),
-        (ContextCluster, (4, 2, 2, 1), True),
+        (FEC, dict(regions_per_side=(1, 1, 1, 1)), False),
+        (FEC, dict(regions_per_side=(2, 2, 1, 1)), True),
+        (FEC, dict(regions_per_side=(1, 1, 1, 1), pool=dict()), True),
+        (ContextCluster, dict(regions_per_side=(4, 2, 2, 1)), True),
     ],
 )
 def test_export_equals_the_model_at_other_sizes(
-    tmp_path: Path, family: type[ClusterBackbone], regions: tuple[int, ...], dense: bool
+    tmp_path: Path, family: type[ClusterBackbone], options: dict, dense: bool
 ) -> None:
-    model: nn.Module = family(TINY, regions_per_side=regions, out_indices=(0, 1, 2, 3) if dense else -1)
+    model: nn.Module = family(TINY, **options, out_indices=(0, 1, 2, 3) if dense else -1)
     model = (model if dense else Classifier(model)).eval()
     telling_weights(model)
     path = tmp_path / 'model.onnx'

@@ -30,9 +30,13 @@ def quiet() -> Iterator[None]:
 
 
 def model_of(
-    family: type[ClusterBackbone], regions: tuple[int, ...], centers: tuple[int, ...] = (3, 2, 2, 1)
+    family: type[ClusterBackbone],
+    regions: tuple[int, ...],
+    centers: tuple[int, ...] = (3, 2, 2, 1),
+    **options: object,
 ) -> nn.Module:
-    model = family(TINY, regions_per_side=regions, centers_per_side=centers, out_indices=(0, 1, 2, 3)).eval()
+    settings = dict(regions_per_side=regions, centers_per_side=centers, out_indices=(0, 1, 2, 3))
+    model = family(TINY, **settings, **options).eval()
     telling_weights(model)
     return model.double()
 
@@ -42,18 +46,19 @@ def images(size: tuple[int, int]) -> torch.Tensor:
 
 
 @pytest.mark.parametrize(
-    ('family', 'regions', 'centers'),
+    ('family', 'regions', 'options'),
     [
-        (FEC, (1, 1, 1, 1), (3, 2, 2, 1)),
-        (FEC, (2, 2, 1, 1), (3, 2, 2, 1)),
-        (FEC, (1, 1, 1, 1), (9, 9, 7, 7)),
-        (ContextCluster, (4, 2, 2, 1), (3, 2, 2, 1)),
+        (FEC, (1, 1, 1, 1), dict()),
+        (FEC, (2, 2, 1, 1), dict()),
+        (FEC, (1, 1, 1, 1), dict(centers=(9, 9, 7, 7))),
+        (FEC, (1, 1, 1, 1), dict(pool=dict())),
+        (ContextCluster, (4, 2, 2, 1), dict()),
     ],
 )
 def test_traced_model_equals_the_model_at_other_sizes(
-    tmp_path: Path, family: type[ClusterBackbone], regions: tuple[int, ...], centers: tuple[int, ...]
+    tmp_path: Path, family: type[ClusterBackbone], regions: tuple[int, ...], options: dict
 ) -> None:
-    model = model_of(family, regions, centers)
+    model = model_of(family, regions, **options)
     with torch.no_grad():
         torch.jit.save(torch.jit.trace(model, images(SIZES[0]), check_trace=False), tmp_path / 'model.pt')
         loaded = torch.jit.load(tmp_path / 'model.pt')
@@ -75,8 +80,9 @@ def test_traced_necks() -> None:
                 torch.testing.assert_close(got, expected, rtol=1e-7, atol=1e-9)
 
 
-def test_trace_in_training_mode_has_gradients() -> None:
-    model = model_of(FEC, (1, 1, 1, 1)).train()
+@pytest.mark.parametrize('options', [dict(), dict(pool=dict())], ids=['published', 'near'])
+def test_trace_in_training_mode_has_gradients(options: dict) -> None:
+    model = model_of(FEC, (1, 1, 1, 1), **options).train()
     traced = torch.jit.trace(model, images(SIZES[0]), check_trace=False)
     for network in (traced, model):
         model.zero_grad()
@@ -89,11 +95,18 @@ def test_trace_in_training_mode_has_gradients() -> None:
         torch.testing.assert_close(expected[name], grad, rtol=1e-6, atol=1e-9)
 
 
-@pytest.mark.parametrize(('family', 'regions'), [(FEC, (2, 2, 1, 1)), (ContextCluster, (4, 2, 2, 1))])
-def test_older_exporter(tmp_path: Path, family: type[ClusterBackbone], regions: tuple[int, ...]) -> None:
+@pytest.mark.parametrize(
+    ('family', 'regions', 'options'),
+    [
+        (FEC, (2, 2, 1, 1), dict()),
+        (FEC, (1, 1, 1, 1), dict(pool=dict())),
+        (ContextCluster, (4, 2, 2, 1), dict()),
+    ],
+)
+def test_older_exporter(tmp_path: Path, family: type[ClusterBackbone], regions: tuple[int, ...], options: dict) -> None:
     """At the size of the export."""
     onnx, onnxruntime = pytest.importorskip('onnx'), pytest.importorskip('onnxruntime')
-    model, x = model_of(family, regions).float(), images((105, 77)).float()
+    model, x = model_of(family, regions, **options).float(), images((105, 77)).float()
     with torch.no_grad():
         torch.onnx.export(model, (x,), tmp_path / 'model.onnx', dynamo=False, opset_version=17, input_names=['images'])
         expected = model(x)

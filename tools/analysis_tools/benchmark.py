@@ -34,7 +34,7 @@ from fec_mm.device.tables import table
 from fec_mm.errors import UserError
 from fec_mm.evaluation.timing import in_turn, necessary_products, peak_growth
 from fec_mm.fileio import write_whole
-from fec_mm.models.backbones.cluster_backbone import MIN_SIZE
+from fec_mm.models.backbones.staged_backbone import MIN_SIZE
 
 SCALES = (0.25, 0.35, 0.5, 0.7, 1.0)
 

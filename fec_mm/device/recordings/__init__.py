@@ -17,8 +17,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fec_mm.checkpoints.released import convert, released_keys
-from fec_mm.models import FAMILIES, FEC, ContextCluster
+from fec_mm.checkpoints.released import convert
+from fec_mm.checkpoints.released_rules import released_keys
+from fec_mm.models import FAMILIES, FEC, CLUENet, ContextCluster, EnFormer
 
 from ..networks import DENSE, DETECTION, Classifier
 
@@ -26,6 +27,11 @@ MODELS: dict[str, Callable[[], nn.Module]] = {
     'fec_small_cls': lambda: Classifier(FEC('small'), 320),
     'fec_small_det': lambda: FEC('small', out_indices=DENSE, **DETECTION),
     'coc_tiny_cls': lambda: Classifier(ContextCluster('tiny'), 320),
+    'enformer_small_cls': lambda: Classifier(EnFormer('small', gap_before_final_norm=True), 320),
+    'enformer_small_det': lambda: EnFormer('small', 'detection', out_indices=DENSE),
+    'enformer_base_seg': lambda: EnFormer('base', 'segmentation', out_indices=DENSE),
+    'cluenet_tiny_cls': lambda: Classifier(CLUENet('tiny'), 320),
+    'cluenet_mini_cifar_cls': lambda: Classifier(CLUENet('mini-cifar'), 256, classes=100),
 }
 
 
@@ -36,7 +42,7 @@ def recording(name: str) -> dict[str, Any]:
 def recorded_weight(key: str, shape: list[int]) -> Tensor:
     """The weight that a released key had when the outputs were recorded: it follows from the key's name."""
     a = np.random.RandomState(zlib.crc32(key.encode()) & 0xFFFFFFFF).standard_normal(shape)
-    return torch.from_numpy(_scaled(key, a).astype('float32'))
+    return torch.from_numpy(np.asarray(_scaled(key, a), 'float32'))
 
 
 def released_state(name: str) -> dict[str, Tensor]:
@@ -45,12 +51,12 @@ def released_state(name: str) -> dict[str, Tensor]:
 
 
 def recorded_model(name: str) -> nn.Module:
-    """Our model with the weights of the recording, in float64."""
+    """Our model with the weights of the recording, in float64, in evaluation mode."""
     model, state = MODELS[name](), convert(released_state(name), FAMILIES).state_dict
     if not isinstance(model, Classifier):
         state = {key.removeprefix('backbone.'): value for key, value in state.items()}
     model.load_state_dict(state)
-    return model.double()
+    return model.double().eval()
 
 
 def released_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
@@ -59,7 +65,8 @@ def released_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
     found = (
         {f'head.{key}': p for key, p in model.head['fc'].named_parameters()} if isinstance(model, Classifier) else {}
     )
-    return {**found, **{key: backbone.get_parameter(name) for key, name in released_keys(backbone).items()}}
+    own = dict(backbone.named_parameters())
+    return {**found, **{key: own[name] for key, name in released_keys(backbone).items() if name in own}}
 
 
 def recorded_images(name: str) -> Tensor:
@@ -89,10 +96,15 @@ def telling_weights(model: nn.Module, seed: int = 0) -> None:
 
 def _scaled(name: str, a: Any) -> Any:
     """Standard normal values as a weight with which every part of a network matters."""
+    a = np.asarray(a) if isinstance(a, float) else a
+    if name.endswith('running_var'):
+        return 1.0 + 0.1 * abs(a)
     if a.ndim >= 2:
         return a / np.prod(a.shape[1:]) ** 0.5
-    if 'layer_scale' in name:
+    if 'layer_scale' in name or 'gamma' in name:
         return 0.5 + 0.1 * a
-    if name.endswith('alpha') or ('norm' in name and name.endswith('weight')):
+    normed = 'norm' in name or '.bn' in name
+    learnt = name.endswith('alpha') and not name.endswith('attn_alpha')
+    if learnt or (normed and name.endswith('weight')):
         return 1.0 + 0.1 * a
     return 0.1 * a

@@ -17,7 +17,8 @@ class ContextCluster(ClusterBackbone):
     It weights positions by their similarity within a cluster, and halves maps by strided convolutions.
 
     Args:
-        arch: 'tiny', 'tiny_plain' (without regions), 'small' or 'medium', or a dict as for `FEC`.
+        arch: 'tiny', 'tiny_plain' (without regions), 'tiny2' (with other centers and regions), 'small', 'medium' or
+            'base', or a dict as for `FEC`.
         centers_per_side: As for `FEC`. The published ones are (2, 2, 2, 2), for dense prediction also (5, 5, 5, 5) and
             (7, 7, 7, 7).
         regions_per_side: As for `FEC`. The published ones are (8, 4, 2, 1).
@@ -46,7 +47,25 @@ class ContextCluster(ClusterBackbone):
                 (4, 4, 2, 2),
                 (1, 1, 1, 1),
             ),
+            (
+                'tiny2',
+                (3, 4, 5, 2),
+                (32, 64, 196, 320),
+                (4, 4, 8, 8),
+                (24, 24, 24, 24),
+                (4, 2, 7, 4),
+                (7, 7, 1, 1),
+            ),
             ('small', (2, 2, 6, 2), (64, 128, 320, 512), (4, 4, 8, 8), (32, 32, 32, 32), (2, 2, 2, 2), (8, 4, 2, 1)),
+            (
+                'base',
+                (6, 6, 24, 6),
+                (64, 128, 320, 512),
+                (8, 8, 16, 16),
+                (32, 32, 32, 32),
+                (2, 2, 2, 2),
+                (8, 4, 2, 1),
+            ),
             (
                 'medium',
                 (4, 4, 12, 4),

@@ -50,8 +50,11 @@ class MLP(nn.Module):
         return F.gelu(linear(x, self.fc1.weight, self.fc1.bias))
 
 
-def scaled(branch: nn.Module, x: Tensor, scale: Tensor) -> Tensor:
-    """ls ⊙ branch(x), the scale folded into the branch's last projection where its product keeps its precision."""
+def scaled(branch: nn.Module, x: Tensor, scale: Tensor | None) -> Tensor:
+    """ls ⊙ branch(x), the scale folded into the branch's last projection where its product keeps its precision; None:
+    there is none."""
+    if scale is None:
+        return branch(x)
     return branch(x, scale) if foldable(scale) else branch(x) * scale
 
 
@@ -60,26 +63,61 @@ def foldable(scale: Tensor) -> bool:
     return not autocasting(scale.device) and scale.dtype not in (torch.float16, torch.bfloat16)
 
 
-class ClusterBlock(nn.Module):
-    """x + ls₁ ⊙ Encode(GN(x)), then x + ls₂ ⊙ MLP(GN(x)), B×H×W×C → B×H×W×C.
+class ResidualBlock(nn.Module):
+    """x + ls₁ ⊙ mixer(norm₁(x)), then x + ls₂ ⊙ mlp(norm₂(x)), B×H×W×C → B×H×W×C.
+
+    Args:
+        norms: Both norms.
+        mixer, mlp: The branches.
+        dim: Channels.
+        drop_path: Probability that an image skips a branch in training.
+        layer_scale: Initial ls₁ and ls₂; None: there are none.
+    """
+
+    layer_scale1: Tensor | None
+    layer_scale2: Tensor | None
+
+    def __init__(
+        self,
+        norms: tuple[nn.Module, nn.Module],
+        mixer: nn.Module,
+        mlp: nn.Module,
+        dim: int,
+        drop_path: float,
+        layer_scale: float | None,
+    ) -> None:
+        super().__init__()
+        self.norm1 = norms[0]
+        self.mixer = mixer
+        self.norm2 = norms[1]
+        self.mlp = mlp
+        for name in ('layer_scale1', 'layer_scale2'):
+            self.register_parameter(
+                name, None if layer_scale is None else nn.Parameter(torch.full((dim,), layer_scale))
+            )
+        self.drop_path = DropPath(drop_path) if drop_path else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + self.drop_path(scaled(self.mixer, self.norm1(x), self.layer_scale1))
+        return x + self.drop_path(scaled(self.mlp, self.norm2(x), self.layer_scale2))
+
+
+class ClusterBlock(ResidualBlock):
+    """A block of FEC and Context Cluster, with GroupNorm and a plain MLP.
 
     Args:
         mixer: The encoding layer.
         dim: Channels.
         mlp_ratio: Hidden channels of the MLP over channels.
-        drop_path: Probability that an image skips a branch in training.
-        layer_scale: Initial ls₁ and ls₂.
+        drop_path, layer_scale: As of `ResidualBlock`.
     """
 
+    layer_scale1: Tensor
+    layer_scale2: Tensor
+
     def __init__(self, mixer: EncodingLayer, dim: int, mlp_ratio: float, drop_path: float, layer_scale: float) -> None:
-        super().__init__()
-        self.norm1 = GroupNorm(dim)
-        self.mixer = mixer
-        self.norm2 = GroupNorm(dim)
-        self.mlp = MLP(dim, int(dim * mlp_ratio))
-        self.layer_scale1 = nn.Parameter(torch.full((dim,), layer_scale))
-        self.layer_scale2 = nn.Parameter(torch.full((dim,), layer_scale))
-        self.drop_path = DropPath(drop_path) if drop_path else nn.Identity()
+        norms = GroupNorm(dim), GroupNorm(dim)
+        super().__init__(norms, mixer, MLP(dim, int(dim * mlp_ratio)), dim, drop_path, layer_scale)
 
     def forward(self, x: Tensor) -> Tensor:
         alone = not (self.training or torch.is_grad_enabled() or torch.compiler.is_compiling() or is_exporting())
@@ -87,5 +125,4 @@ class ClusterBlock(nn.Module):
             # In place: fresh memory costs more than the sums.
             x = self.mixer(self.norm1(x), self.layer_scale1).add_(x).contiguous()
             return self.mlp(self.norm2(x), self.layer_scale2, x)
-        x = x + self.drop_path(scaled(self.mixer, self.norm1(x), self.layer_scale1))
-        return x + self.drop_path(scaled(self.mlp, self.norm2(x), self.layer_scale2))
+        return super().forward(x)

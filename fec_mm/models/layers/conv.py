@@ -1,8 +1,7 @@
-"""Convolutions between B×H×W×C maps, and from images."""
+"""Convolutions between B×H×W×C maps."""
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 
@@ -16,29 +15,18 @@ class StridedConv(nn.Conv2d):
         return super().forward(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
 
 
-class PointStem(nn.Module):
-    """Images to points: two channels of coordinates are added, and each 4×4 patch is projected (section 3.3).
+class NormedConv(nn.Module):
+    """EnFormer's downsampling: a `StridedConv` and a LayerNorm.
 
-    B×3×H×W → B×floor(H/4)×floor(W/4)×C. The coordinates run from −0.5 to 0.5 along each side. They need float32, under
-    mixed precision too: with eight bits of mantissa neighbours of a large image fall together.
+    Args:
+        in_dim, dim: Channels before and after.
+        eps: Of the norm.
     """
 
-    patch_size = 4
-
-    def __init__(self, in_channels: int, dim: int) -> None:
+    def __init__(self, in_dim: int, dim: int, eps: float) -> None:
         super().__init__()
-        self.proj = nn.Conv2d(in_channels + 2, dim, self.patch_size, stride=self.patch_size)
+        self.conv = StridedConv(in_dim, dim)
+        self.norm = nn.LayerNorm(dim, eps)
 
     def forward(self, x: Tensor) -> Tensor:
-        B, _, H, W = x.shape
-        row, col = (torch.arange(side, dtype=torch.float32, device=x.device) for side in (H, W))
-        # By a tensor: a GPU would multiply by the reciprocal of a number, which gives other digits than the CPU's
-        # division.
-        row, col = row / row[-1:] - 0.5, col / col[-1:] - 0.5
-        points = torch.stack(torch.meshgrid(row, col, indexing='ij')).to(x.dtype)
-        with torch.autocast(x.device.type, enabled=False):
-            weight = self.proj.weight
-            x = torch.cat([x, points.expand(B, -1, -1, -1)], 1).to(weight.dtype)
-            # In the layout of the maps, which makes the convolution faster, and which Inductor would otherwise choose
-            # by itself and tie the backward graph to one image size.
-            return self.proj(x.contiguous(memory_format=torch.channels_last)).permute(0, 2, 3, 1).contiguous()
+        return self.norm(self.conv(x))

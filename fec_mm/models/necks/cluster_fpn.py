@@ -53,7 +53,8 @@ class ClusterFPN(BaseModule):
         self.dispatches, self.pools = nn.ModuleList(), nn.ModuleList()
         if pool is not None and (candidates is None or not self.add_extra_convs or self.num_outs == levels):
             raise ValueError(
-                f'ClusterFPN: pool={pool} has no effect without candidates, add_extra_convs and extra levels: leave it out'
+                f'ClusterFPN: pool={pool} has no effect without candidates, add_extra_convs and extra levels: '
+                'leave it out'
             )
         if candidates is None:
             return

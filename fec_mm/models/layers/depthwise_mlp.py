@@ -1,0 +1,53 @@
+"""MLPs with a depthwise convolution: B×H×W×C → B×H×W×C."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from fec_mm.ops.linear import linear
+from fec_mm.ops.mlp import silu_mlp
+
+from .depthwise import DepthwiseBranches
+
+
+class BranchedMLP(nn.Module):
+    """EnFormer's: depthwise branches, then two linear layers with a SiLU between them.
+
+    Args:
+        dim, hidden_dim: Channels.
+        kernel: Of the depthwise branches.
+        deploy: Whether those are one convolution.
+    """
+
+    def __init__(self, dim: int, hidden_dim: int, kernel: int, deploy: bool = False) -> None:
+        super().__init__()
+        self.depthwise = DepthwiseBranches(dim, kernel, deploy)
+        self.fc1 = nn.Linear(dim, hidden_dim)
+        self.fc2 = nn.Linear(hidden_dim, dim)
+
+    def forward(self, x: Tensor, scale: Tensor | None = None) -> Tensor:
+        """The MLP's output; `scale`, one number per channel, multiplies it."""
+        weight: Tensor = self.fc2.weight
+        bias: Tensor = self.fc2.bias
+        if scale is not None:
+            weight, bias = weight * scale[:, None], bias * scale
+        return silu_mlp(self.depthwise(x), self.fc1.weight, self.fc1.bias, weight, bias)
+
+
+class ConvMLP(nn.Module):
+    """CLUENet's: two linear layers with a depthwise 3×3 convolution and a GELU between them.
+
+    Args:
+        dim, hidden_dim: Channels.
+    """
+
+    def __init__(self, dim: int, hidden_dim: int) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(dim, hidden_dim)
+        self.conv = nn.Conv2d(hidden_dim, hidden_dim, 3, padding=1, groups=hidden_dim)
+        self.fc2 = nn.Linear(hidden_dim, dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = linear(x, self.fc1.weight, self.fc1.bias)
+        return self.fc2(F.gelu(self.conv(x.permute(0, 3, 1, 2))).permute(0, 2, 3, 1))

@@ -1,0 +1,1 @@
+"""Networks written down step by step, channels first, from their released weights: independent of the project's."""
