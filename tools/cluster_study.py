@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from io import BytesIO
 from pathlib import Path
 from threading import Lock
@@ -28,6 +29,7 @@ from fec_mm.cli.run import run_cli
 from fec_mm.errors import UserError
 from fec_mm.evaluation.cluster_summary import measure_lines, measure_table, score_table
 from fec_mm.fileio import AtomicBackend
+from fec_mm.models.layers import PoolSettings
 
 TOOLS = Path(__file__).resolve().parent
 QUICKSTART = TOOLS.parent / 'configs' / 'quickstart'
@@ -101,7 +103,7 @@ def config(args: argparse.Namespace, task: str, variant: str, seed: int) -> Conf
     cfg = folder_config(args) if task == 'folder' else Config.fromfile(QUICKSTART / f'{task}.py')
     cfg.randomness = dict(seed=seed)
     if variant != 'published':
-        cfg.model.backbone.pool = dict(candidates='near')
+        cfg.model.backbone.pool = asdict(PoolSettings())  # the defaults, told for the record
     if variant == 'local+loss':
         loss: dict[str, Any] = dict(type='fec_mm.ClusterConsistencyLoss', target='colours')
         if cfg.default_scope == 'mmseg':

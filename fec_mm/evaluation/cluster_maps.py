@@ -18,7 +18,7 @@ from mmengine.structures import PixelData
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fec_mm.clusters import cluster_levels, record_assignments
+from fec_mm.clusters import cluster_levels, connect, record_assignments
 from fec_mm.errors import UserError
 from fec_mm.registry import METRICS
 
@@ -34,7 +34,7 @@ MEASURES = (
     'contour_density',
     'compactness',
 )
-EQUAL = ('segments', 'pieces')
+EQUAL = ('segments', 'pieces', 'connected')
 
 
 @contextmanager
@@ -70,15 +70,18 @@ def attach_cluster_maps(model: nn.Module) -> Iterator[None]:
 class ClusterMapMetric(BaseMetric):
     """How well clusters fit ground-truth masks, at each level: see `fec_mm.evaluation.segments`.
 
-    Reports the means over images as `clusters/level<k>/<measure>`, those of baselines with as many segments as
-    `clusters/<baseline>/level<k>/<measure>`, and with as many segments as the clusters have connected pieces as
-    `clusters/<baseline>/pieces/level<k>/<measure>`. Needs `custom_hooks=[dict(type='fec_mm.ClusterMapHook')]`.
+    Reports the means over images: of the clusters as `clusters/level<k>/<measure>`, and of baselines with as many
+    segments as `clusters/<baseline>/level<k>/<measure>`. Baselines with as many segments as the clusters have connected
+    pieces are `clusters/<baseline>/pieces/…`. The clusters read as connected segments (`fec_mm.clusters.connect`) are
+    `clusters/connected/…`, and baselines with as many are `clusters/<baseline>/connected/…`. Needs
+    `custom_hooks=[dict(type='fec_mm.ClusterMapHook')]`.
 
     Args:
         ignore_index: Label of the pixels that do not count.
         tolerance: Pixels that a border may be off by. Default: 0.0025 of the image's diagonal, at least 1.
         baselines: Of 'grid', 'slic' and 'felzenszwalb', what is measured beside the clusters.
-        equal: Of 'segments' and 'pieces', what baselines have as many of as the clusters. Default: 'segments'.
+        equal: Of 'segments', 'pieces' and 'connected', what baselines have as many of as the clusters. Default:
+            'segments'.
         collect_device, prefix: As for every metric.
     """
 
@@ -119,13 +122,14 @@ class ClusterMapMetric(BaseMetric):
             self.results.append(rows)  # one item per image: mmengine cuts off what exceeds the size of the data set
 
     def beside(self, labels: np.ndarray, image: np.ndarray) -> dict[str, np.ndarray]:
-        """The baselines of an image, with as many segments as a label map has segments or pieces, by their names."""
-        maps = {}
-        if 'segments' in self.equal:
-            maps.update(baseline_maps(image, len(np.unique(labels)), self.baselines))
-        if 'pieces' in self.equal:
-            found = baseline_maps(image, count_pieces(labels), self.baselines)
-            maps.update({f'{name}/pieces': one for name, one in found.items()})
+        """What a label map is measured beside, by name: its connected segments, and the baselines as `equal` says."""
+        maps = {'connected': connect(labels)} if 'connected' in self.equal else {}
+        numbers = dict.fromkeys(self.equal, 0)
+        for equal in self.equal:
+            numbers[equal] = count_pieces(labels) if equal == 'pieces' else len(np.unique(maps.get(equal, labels)))
+        for equal, number in numbers.items():
+            found = baseline_maps(image, number, self.baselines)
+            maps.update({name if equal == 'segments' else f'{name}/{equal}': one for name, one in found.items()})
         return maps
 
     def measured(

@@ -14,6 +14,7 @@ import numpy as np
 from .cluster_maps import MEASURES
 
 Run = Mapping[str, Any]
+OWN = ('clusters', 'connected')  # methods that are not baselines
 COLUMNS = ('segments', 'pieces', 'pieces per segment', *MEASURES)
 
 
@@ -62,11 +63,20 @@ def measure_lines(runs: Sequence[Run]) -> dict[str, list[dict[str, Any]]]:
     """
     lines: dict[str, list[dict[str, Any]]] = {}
     for (_, what), rows in measured(runs).items():
-        name = what.split(',')[0]
-        if name == what or what.endswith(' trained'):
+        baseline = ', as many as ' in what
+        name = what.split(', as many')[0]
+        if not baseline or what.endswith(' trained'):
             means = {key: over_seeds([row[key] for row in rows])[0] for key in ('segments', *MEASURES)}
             lines.setdefault(name, []).append(means)
     return lines
+
+
+def named(method: str, model: str) -> str:
+    """What a row is of, in words: 'slic/pieces' beside the model 'm' is 'slic, as many as pieces of m'."""
+    baseline, _, equal = method.partition('/')
+    if baseline in OWN:
+        return model if baseline == 'clusters' else f'{model}, connected'
+    return f'{baseline}, as many as {equal or "segments"} of {model}'
 
 
 def measured(runs: Sequence[Run]) -> dict[tuple[int, str], list[dict[str, Any]]]:
@@ -74,11 +84,7 @@ def measured(runs: Sequence[Run]) -> dict[tuple[int, str], list[dict[str, Any]]]
     found: dict[tuple[int, str], list[dict[str, Any]]] = {}
     for run in runs:
         for row in run.get('rows', ()):
-            model = f'{run["variant"]} {row["model"]}'
-            method, _, pieces = row['method'].partition('/')
-            what = model
-            if method != 'clusters':
-                what = f'{method}, as many {"pieces" if pieces else "segments"} as {model}'
+            what = named(row['method'], f'{run["variant"]} {row["model"]}')
             found.setdefault((row['level'], what), []).append(row)
     return dict(sorted(found.items(), key=lambda item: item[0][0]))
 

@@ -64,3 +64,8 @@ def test_baselines_with_as_many_pieces() -> None:
     found = ClusterMapMetric(baselines=['grid'], equal=['segments', 'pieces']).beside(stripes, image)
     assert {name: len(np.unique(labels)) for name, labels in found.items()} == {'grid': 2, 'grid/pieces': 4}
     assert set(ClusterMapMetric(baselines=['grid']).beside(stripes, image)) == {'grid'}
+    dotted = np.zeros((32, 32), int)
+    dotted[5, 5], dotted[20, 5], dotted[:, 16:] = 1, 1, 1
+    found = ClusterMapMetric(baselines=['grid'], equal=['pieces', 'connected']).beside(dotted, image)
+    counts = {name: len(np.unique(labels)) for name, labels in found.items()}
+    assert counts == {'connected': 2, 'grid/pieces': 4, 'grid/connected': 2}

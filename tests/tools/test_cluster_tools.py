@@ -27,7 +27,7 @@ WATCHED = (
 model['backbone']['out_indices'] = (3, )
 train_cfg['max_epochs'] = 1
 val_evaluator = test_evaluator = [dict(type='IoUMetric'), dict(type='fec_mm.ClusterMapMetric',
-    baselines=['grid', 'slic', 'felzenszwalb'], equal=['segments', 'pieces'])]
+    baselines=['grid', 'slic', 'felzenszwalb'], equal=['segments', 'pieces', 'connected'])]
 custom_hooks = [dict(type='fec_mm.ClusterMapHook'),
                 dict(type='fec_mm.ClusterVisualizationHook', images=['{root}/data/images/1.png',
                 '{root}/data/images/2.png'])]
@@ -93,10 +93,14 @@ def test_tool_measures_what_the_metric_did(watched: tuple[Path, Path], root: Pat
         (model, method, level)
         for model in ('trained', 'untrained')
         for level in (1, 2, 3)
-        for method in ('clusters', *BASELINES, *(f'{name}/pieces' for name in BASELINES))
+        for method in (
+            'clusters',
+            'connected',
+            *(name + of for of in ('', '/pieces', '/connected') for name in BASELINES),
+        )
     ]
     assert [(row['model'], row['method'], row['level']) for row in rows] == [*expected, ('', 'truth', 0)]
-    for row in rows[:21]:
+    for row in rows[:33]:
         prefix = f'clusters/{"" if row["method"] == "clusters" else row["method"] + "/"}level{row["level"]}'
         for name in (*MEASURES, 'segments', 'pieces'):
             assert row[name] == pytest.approx(logged[f'{prefix}/{name}'], abs=1e-6)

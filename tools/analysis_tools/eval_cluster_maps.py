@@ -6,7 +6,8 @@
 
 On the images of the config's test_dataloader, of mmseg. Every level's clusters are measured against the masks, and so
 are the square grid (what convolutions and patch embeddings group), SLIC, and Felzenszwalb and Huttenlocher's segments:
-as many in the same image as the clusters are, and again as many as these have connected pieces. With `--untrained` the
+as many in the same image as the clusters are, as they have connected pieces, and as the clusters are when they are
+read as connected segments (`fec_mm.clusters.connect`), which are measured too. With `--untrained` the
 model as initialised is measured too; without --checkpoint, only that. `--maps` adds label maps from files, DIR/<name of
 the image>.png or .npy, of the size of the masks. Writes DIR/cluster_maps.json, .md and .png (plots of each measure
 against the number of segments and against the contour density).
@@ -41,6 +42,7 @@ from fec_mm.evaluation.cluster_maps import (
     mean_rows,
     picture_and_regions,
 )
+from fec_mm.evaluation.cluster_summary import OWN, named
 from fec_mm.fileio import whole_file
 from fec_mm.optional import optional
 from fec_mm.visualization.cluster_figures import TITLES, measure_figure
@@ -136,9 +138,7 @@ def markdown(rows: Sequence[dict[str, Any]], notes: Sequence[str]) -> str:
         '|' + '---|' * (2 + len(names)),
     ]
     for row in rows:
-        method, _, pieces = row['method'].partition('/')
-        beside = f'{method}, as many {"pieces" if pieces else "segments"} as {row["model"]}'
-        what = row['model'] if method == 'clusters' else beside
+        what = named(row['method'], row['model'])
         values = [f'{row[name]:.0f}' for name in names[:2]] + [f'{row[name]:.3f}' for name in MEASURES]
         lines.append(f'| {what if row["model"] else row["method"]} | {row["level"] or ""} | {" | ".join(values)} |')
     return '\n'.join([*notes, '', *lines, ''])
@@ -148,10 +148,10 @@ def lines(rows: Sequence[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
     """The points to plot: clusters and files, and the baselines beside the first model."""
     found: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
-        if row['method'] == 'clusters':
-            found.setdefault(row['model'], []).append(row)
+        if row['method'] in OWN:
+            found.setdefault(named(row['method'], row['model']), []).append(row)
         elif row['model'] in ('', rows[0]['model']):
-            found.setdefault(row['method'].removesuffix('/pieces'), []).append(row)
+            found.setdefault(row['method'].partition('/')[0], []).append(row)
     return found
 
 

@@ -42,7 +42,7 @@ class Model(BaseModel):
 
     def forward(self, inputs: torch.Tensor, data_samples: Any = None, mode: str = 'tensor') -> Any:
         out = self.backbone(inputs)[-1]
-        return dict(loss=out.mean()) if mode == 'loss' else out
+        return dict(loss=out.mean()) if mode == 'loss' else dict(loss=out) if mode == 'named' else out
 
 
 def batch(labels: bool = True) -> dict[str, Any]:
@@ -78,6 +78,7 @@ def test_predictions_are_left_alone() -> None:
     with torch.no_grad():
         model(**batch(), mode='predict')
     assert isinstance(model(batch()['inputs'], None, 'predict'), torch.Tensor)
+    assert list(model(batch()['inputs'], None, 'named')) == ['loss']
     assert list(model(batch()['inputs'], None, 'loss')) == ['loss', 'loss_clusters']
     assert not hook._scores  # nothing of the last graph is kept
 
