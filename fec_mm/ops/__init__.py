@@ -9,6 +9,7 @@ from .soft import reconstruct
 
 __all__ = [
     'cell_means',
+    'counting',
     'dispatch',
     'encode',
     'most_similar',
