@@ -17,9 +17,6 @@ from .regions import ceil_div, is_exporting, surely, to_regions
 # Steps to the nine, in rows and columns of cells.
 ORDER = ((0, 0), (-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1))
 
-# To the candidates, in rows and columns of cells.
-ORDER = tuple((k // 3 - 1, k % 3 - 1) for k in (4, 0, 1, 2, 3, 5, 6, 7, 8))
-
 
 def near_scores(f: Tensor, keys: Tensor, compactness: float = 0.0) -> tuple[Tensor, Tensor]:
     """How well each position fits each of its nine candidates: cos(key, f) − compactness · d².
