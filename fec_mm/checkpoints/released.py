@@ -107,8 +107,12 @@ def convert(released: Mapping[str, Tensor], families: Sequence[Any], model: str 
     left_out = [key for key in state if not key.startswith(prefix)]
     state = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
     head = {} if whole else {key: state.pop(key) for key in ('head.weight', 'head.bias') if key in state}
-    if not any(key.startswith(('patch_embed.', 'network.', 'stem.', 'stages.')) for key in state):
-        raise ValueError('has no key of a released model, such as patch_embed.proj.weight or stem.aggregate1.weight')
+    known = 'patch_embed.proj.weight', 'network.', 'stem.aggregate', 'stages.0.blocks.0.cluster.'
+    if not any(key.startswith(known) for key in state):
+        raise ValueError(
+            'has no key of a released FEC or Context Cluster model, such as patch_embed.proj.weight, '
+            'nor of EnFormer or CLUENet'
+        )
 
     (name, keys, shapes, problems), others = _closest(state, families, model)
     if len(head) == 1:

@@ -17,7 +17,9 @@ from fec_mm.optional import optional
 STEM_STRIDE = 4
 
 
-def cluster_levels(pools: Sequence[Tensor], image_size: tuple[int, int]) -> list[Tensor]:
+def cluster_levels(
+    pools: Sequence[Tensor], image_size: tuple[int, int], stem: tuple[int, int] | None = None
+) -> list[Tensor]:
     """Compose the pooling layers' assignments: the cluster of each pixel at every level.
 
     A pixel is at first in the stem position that sees it; the last ones of a side that 4 does not divide are seen by
@@ -26,22 +28,23 @@ def cluster_levels(pools: Sequence[Tensor], image_size: tuple[int, int]) -> list
     Args:
         pools: The assignments of successive pooling layers, B×1×h×w, as raster positions in ceil(h/2)×ceil(w/2).
         image_size: H, W.
+        stem: Sides of the stem's map. Default: a quarter of the image's, floored.
 
     Returns:
         For each pooling layer a label map, B×H×W; labels are raster positions in that layer's pooled map.
 
     Raises:
-        UserError: There is no pooling layer, as in Context Cluster.
+        UserError: There is no pooling layer, as in Context Cluster and EnFormer.
         ValueError: The shapes do not follow from each other.
     """
     if not pools:
         raise UserError(
             'the backbone has no clustering-based pooling, and so no hierarchy of clusters to show '
-            '(Context Cluster halves its maps by convolutions): use one with fec_mm.FEC'
+            '(Context Cluster and EnFormer halve their maps by convolutions): use one with fec_mm.FEC or fec_mm.CLUENet'
         )
     height, width = image_size
-    h, w = height // STEM_STRIDE, width // STEM_STRIDE
-    labels = _grid(image_size, 0, pools[0].device).expand(len(pools[0]), -1)
+    h, w = stem = stem or _quarter(image_size)
+    labels = _grid(image_size, stem, 0, pools[0].device).expand(len(pools[0]), -1)
     levels = []
     for level, ids in enumerate(pools, 1):
         if ids.shape != (len(labels), 1, h, w):
@@ -55,15 +58,18 @@ def cluster_levels(pools: Sequence[Tensor], image_size: tuple[int, int]) -> list
     return levels
 
 
-def layer_labels(ids: Tensor, pools: Sequence[Tensor], image_size: tuple[int, int]) -> Tensor:
+def layer_labels(
+    ids: Tensor, pools: Sequence[Tensor], image_size: tuple[int, int], stem: tuple[int, int] | None = None
+) -> Tensor:
     """The centers of one encode layer that the input's pixels went to, through the clusters that are the layer's
     positions.
 
     Args:
-        ids: The layer's assignments, B×heads×h×w.
+        ids: The layer's assignments, or how confident they are, B×heads×h×w.
         pools: Those of the backbone's pooling layers, B×1×…; none where convolutions halve the map, as in Context
             Cluster.
         image_size: H, W.
+        stem: As of `cluster_levels`.
 
     Returns:
         B×heads×H×W, the layer's center of each pixel.
@@ -71,7 +77,8 @@ def layer_labels(ids: Tensor, pools: Sequence[Tensor], image_size: tuple[int, in
     Raises:
         ValueError: No stage of the backbone has a map of the layer's size.
     """
-    level, size = 0, (image_size[0] // STEM_STRIDE, image_size[1] // STEM_STRIDE)
+    stem = stem or _quarter(image_size)
+    level, size = 0, stem
     while size != ids.shape[2:]:
         if size == (1, 1) or 0 < len(pools) == level:
             raise ValueError(
@@ -79,17 +86,22 @@ def layer_labels(ids: Tensor, pools: Sequence[Tensor], image_size: tuple[int, in
             )
         level, size = level + 1, ((size[0] + 1) // 2, (size[1] + 1) // 2)
     if pools and level:
-        labels = cluster_levels(pools[:level], image_size)[-1].flatten(1)
+        labels = cluster_levels(pools[:level], image_size, stem)[-1].flatten(1)
     else:
-        labels = _grid(image_size, level, ids.device).expand(len(ids), -1)
+        labels = _grid(image_size, stem, level, ids.device).expand(len(ids), -1)
     return ids.flatten(2).gather(2, labels[:, None].expand(-1, ids.shape[1], -1)).unflatten(2, image_size)
 
 
-def _grid(image_size: tuple[int, int], halvings: int, device: torch.device) -> Tensor:
+def _quarter(image_size: tuple[int, int]) -> tuple[int, int]:
+    return image_size[0] // STEM_STRIDE, image_size[1] // STEM_STRIDE
+
+
+def _grid(image_size: tuple[int, int], stem: tuple[int, int], halvings: int, device: torch.device) -> Tensor:
     """The raster position of each pixel in the stem's map, halved so many times by strided convolutions, H·W."""
+    stride = 1 if stem == image_size else STEM_STRIDE
     rows, cols = (
-        (torch.arange(side, device=device) // STEM_STRIDE).clamp(max=side // STEM_STRIDE - 1) >> halvings
-        for side in image_size
+        (torch.arange(side, device=device) // stride).clamp(max=last - 1) >> halvings
+        for side, last in zip(image_size, stem)
     )
     return (rows[:, None] * (int(cols[-1]) + 1) + cols).flatten()
 

@@ -13,7 +13,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from fec_mm.errors import UserError
-from fec_mm.models.layers import AssignmentTap, PointStem, PoolingLayer
+from fec_mm.models.layers import AssignmentTap, LearntPool, PoolingLayer, Stem
 
 
 @dataclass
@@ -24,11 +24,15 @@ class Assignments:
         layers: of every clustering layer.
         pool_names: which of them are pooling layers.
         image_size: H, W of the images that the backbone's stem got, padding of the batch included.
+        stem_size: Sides of the stem's map.
+        confidences: Of soft assignments, of which the largest is recorded: how large it is, as `layers`.
     """
 
     layers: dict[str, Tensor] = field(default_factory=dict)
     pool_names: set[str] = field(default_factory=set)
     image_size: tuple[int, int] = (0, 0)
+    stem_size: tuple[int, int] = (0, 0)
+    confidences: dict[str, Tensor] = field(default_factory=dict)
 
     @property
     def pools(self) -> list[Tensor]:
@@ -57,22 +61,23 @@ def record_assignments(model: nn.Module) -> Iterator[Assignments]:
     """
     record, handles = Assignments(), []
 
-    def keep_size(_stem: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+    def keep_size(_stem: nn.Module, inputs: tuple[Tensor, ...], points: Tensor) -> None:
         record.image_size = (inputs[0].shape[-2], inputs[0].shape[-1])
+        record.stem_size = (points.shape[1], points.shape[2])
 
     try:
         for name, layer in model.named_modules():
-            if isinstance(layer, PointStem):
-                handles.append(layer.register_forward_pre_hook(keep_size))
+            if isinstance(layer, Stem):
+                handles.append(layer.register_forward_hook(keep_size))
             for tap in layer.children():
                 if isinstance(tap, AssignmentTap):
-                    handles.append(tap.register_forward_hook(_keep(record.layers, name)))
-                    if isinstance(layer, PoolingLayer):
+                    handles.append(tap.register_forward_hook(_keep(record, name)))
+                    if isinstance(layer, (PoolingLayer, LearntPool)):
                         record.pool_names.add(name)
         if not any(isinstance(module, AssignmentTap) for module in model.modules()):
             raise UserError(
-                f'{type(model).__name__} has no clustering layer: use a model with fec_mm.FEC or '
-                'fec_mm.ContextCluster as its backbone'
+                f'{type(model).__name__} has no clustering layer: use a model with fec_mm.FEC, '
+                'CLUENet, EnFormer or ContextCluster as its backbone'
             )
         yield record
     finally:
@@ -80,9 +85,11 @@ def record_assignments(model: nn.Module) -> Iterator[Assignments]:
             handle.remove()
 
 
-def _keep(layers: dict[str, Tensor], name: str) -> Callable[[nn.Module, Any, Tensor], None]:
-    def hook(_module: nn.Module, _inputs: Any, ids: Tensor) -> None:
-        layers.pop(name, None)  # one that runs again moves to the end: the order is that of the last run
-        layers[name] = ids
+def _keep(record: Assignments, name: str) -> Callable[[nn.Module, Any, Tensor], None]:
+    def hook(_module: nn.Module, inputs: tuple[Tensor, ...], ids: Tensor) -> None:
+        record.layers.pop(name, None)  # one that runs again moves to the end: the order is that of the last run
+        record.layers[name] = ids
+        if len(inputs) > 1:
+            record.confidences[name] = inputs[1]
 
     return hook

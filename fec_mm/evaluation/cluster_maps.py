@@ -53,7 +53,7 @@ def attach_cluster_maps(model: nn.Module) -> Iterator[None]:
                     f'the backbone saw {record.image_size[0]}×{record.image_size[1]} of {size[0]}×{size[1]} pixels: '
                     "clusters are of whole images, set model.test_cfg.mode='whole'"
                 )
-            levels = torch.stack(cluster_levels(record.pools, record.image_size), dim=1)
+            levels = torch.stack(cluster_levels(record.pools, record.image_size, record.stem_size), dim=1)
             for sample, maps in zip(samples, levels):
                 info = sample.metainfo
                 left, right, top, bottom = info.get('img_padding_size', info.get('padding_size', (0, 0, 0, 0)))

@@ -5,6 +5,7 @@ Importing it registers them. Shapes: see `assign` and `near`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -22,10 +23,9 @@ def _assign(x: Shape, queries: Shape, *_: Any, **__: Any) -> int:
     return 2 * G * N * heads * M * C
 
 
-def _nearest(x: Shape, *_: Any, **__: Any) -> int:
+def _nearest(cells: Shape, *_: Any, **__: Any) -> int:
     """Every position with nine candidates."""
-    B, H, W, C = x
-    return 2 * 9 * B * H * W * C
+    return 2 * 9 * math.prod(cells)
 
 
 def _in_place(_out: Shape, x: Shape, weight: Shape, *_: Any, **__: Any) -> int:

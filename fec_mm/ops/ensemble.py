@@ -104,6 +104,22 @@ def ensemble(
     return y.view(B, H, W, -1), memberships
 
 
+def largest_membership(member: Tensor, size: tuple[int, int], agents: int) -> tuple[Tensor, Tensor]:
+    """How large each position's largest membership is, and the center's number, B×e×H×W each.
+
+    Args:
+        member: B×e×n×M.
+        size: H, W.
+        agents: a; memberships of agents are interpolated, as the map is.
+    """
+    if agents:
+        B, heads, _, M = member.shape
+        maps = member.transpose(1, 2).reshape(B, agents, agents, heads * M)
+        member = bilinear(maps, size).view(B, -1, heads, M).transpose(1, 2)
+    largest, index = member.max(-1)
+    return largest.unflatten(2, size), index.unflatten(2, size)
+
+
 def with_ones(x: Tensor) -> Tensor:
     """A map and a channel of ones, …×D → …×(D + 1): what a shift is multiplied by, or what counts positions."""
     return torch.cat([x, torch.ones_like(x[..., :1])], -1)

@@ -14,8 +14,8 @@ from .assign import tile_size
 from .clustering import full, normalize
 from .regions import ceil_div, is_exporting, surely, to_regions
 
-# To the candidates, in rows and columns of cells.
-ORDER = tuple((k // 3 - 1, k % 3 - 1) for k in (4, 0, 1, 2, 3, 5, 6, 7, 8))
+# Steps to the nine, in rows and columns of cells.
+ORDER = ((0, 0), (-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1))
 
 
 def near_scores(f: Tensor, keys: Tensor, compactness: float = 0.0) -> tuple[Tensor, Tensor]:
@@ -97,7 +97,7 @@ def around(keys: Tensor) -> Tensor:
 
 
 def _steps(device: torch.device) -> tuple[Tensor, Tensor]:
-    """To the nine candidates, in rows and columns of cells. Made on the device: nothing has to be copied there."""
+    """`ORDER`, made on the device, so that nothing has to be copied there."""
     k = torch.arange(9, device=device)
     raster = torch.where(k == 0, 4, torch.where(k < 5, k - 1, k))
     return raster // 3 - 1, raster % 3 - 1

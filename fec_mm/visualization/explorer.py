@@ -100,5 +100,7 @@ def _pack(ids: np.ndarray) -> dict[str, Any]:
 
 def _layer_name(name: str) -> str:
     """`stages.2.0.mixer` as a reader counts: stage 3, block 1."""
-    match = re.search(r'stages\.(\d+)\.(\d+)\.', name)
-    return f'stage {int(match[1]) + 1}, block {int(match[2]) + 1}' if match else name
+    match = re.search(r'stages\.(\d+)\.(\d+)\.mixer\.?(.*)', name)
+    if match is None:
+        return name
+    return f'stage {int(match[1]) + 1}, block {int(match[2]) + 1}' + (f', {match[3]}' if match[3] else '')

@@ -21,12 +21,15 @@ MIN_PIXELS = 448  # longer side of a rendering: small inputs are enlarged, so th
 PANEL_INCHES = 3.0
 
 
-def mean_colours(image: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Every pixel in the mean colour of its cluster, H×W×3, uint8."""
+def mean_colours(image: np.ndarray, labels: np.ndarray, confidence: np.ndarray | None = None) -> np.ndarray:
+    """Every pixel in the mean colour of its cluster, H×W×3, uint8; on white, as opaque as the confidence, 0 to 1."""
     _, inverse, counts = np.unique(labels, return_inverse=True, return_counts=True)
     inverse = inverse.ravel()
     means = np.stack([np.bincount(inverse, image[..., c].ravel()) / counts for c in range(3)], axis=-1)
-    return means.round().astype(np.uint8)[inverse].reshape(image.shape)
+    colours = means[inverse].reshape(image.shape)
+    if confidence is not None:
+        colours = 255 - confidence[..., None] * (255 - colours)
+    return colours.round().astype(np.uint8)
 
 
 def outlines(image: np.ndarray, labels: np.ndarray, colour: tuple[float, float, float] = (1.0, 1.0, 0.0)) -> np.ndarray:
@@ -47,13 +50,20 @@ def enlarge(pixels: np.ndarray) -> np.ndarray:
     return pixels.repeat(factor, axis=0).repeat(factor, axis=1)
 
 
-def cluster_figure(image: np.ndarray, maps: Mapping[str, np.ndarray], title: str = '') -> Figure:
+def cluster_figure(
+    image: np.ndarray,
+    maps: Mapping[str, np.ndarray],
+    title: str = '',
+    confidences: Mapping[str, np.ndarray] | None = None,
+) -> Figure:
     """The input, and for each label map the mean colours of its clusters above their outlines.
 
     Args:
         image: H×W×3.
         maps: By the name of each, label maps, H×W: levels, merged groups, heads.
         title: Of the whole figure.
+        confidences: Of soft maps by the same names, H×W from 0 to 1: how opaque the colours are on white. Default:
+            none.
 
     Returns:
         A matplotlib figure, which belongs to no window: use its `savefig`.
@@ -68,7 +78,11 @@ def cluster_figure(image: np.ndarray, maps: Mapping[str, np.ndarray], title: str
     large = enlarge(image)
     _show(axes[0, 0], large, f'input, {width}×{height}')
     for (upper, lower), (name, labels) in zip(axes.T[1:], maps.items()):
-        _show(upper, enlarge(mean_colours(image, labels)), f'{name}: {len(np.unique(labels))}')
+        _show(
+            upper,
+            enlarge(mean_colours(image, labels, (confidences or {}).get(name))),
+            f'{name}: {len(np.unique(labels))}',
+        )
         _show(lower, outlines(large, enlarge(labels)))
     if title:
         figure.suptitle(shown(title), parse_math=False)

@@ -44,7 +44,7 @@ class Look:
 
     def required_levels(self) -> list[Tensor]:
         """The same; raises as `cluster_levels` where there are none."""
-        return [self._without_padding(labels) for labels in cluster_levels(self.record.pools, self.record.image_size)]
+        return [self._without_padding(labels) for labels in cluster_levels(*self._grids())]
 
     def groups(self, count: int) -> Tensor:
         """The clusters of the last level merged to so many groups, 1×H'×W'; raises as `merge_clusters`."""
@@ -53,7 +53,17 @@ class Look:
     def head(self, layer: str, head: int) -> Tensor:
         """The centers that the pixels went to in one head of an encode layer, 1×H'×W'."""
         ids = self.record.encodes[layer][:, head : head + 1]
-        return self._without_padding(layer_labels(ids, self.record.pools, self.record.image_size)[:, 0])
+        return self._without_padding(layer_labels(ids, *self._grids())[:, 0])
+
+    def confidence(self, layer: str, head: int) -> Tensor | None:
+        """How large the pixels' memberships in those centers are, 1×H'×W'; None where assignments are hard."""
+        if layer not in self.record.confidences:
+            return None
+        shares = self.record.confidences[layer][:, head : head + 1]
+        return self._without_padding(layer_labels(shares, *self._grids())[:, 0])
+
+    def _grids(self) -> tuple[list[Tensor], tuple[int, int], tuple[int, int]]:
+        return self.record.pools, self.record.image_size, self.record.stem_size
 
     def _without_padding(self, labels: Tensor) -> Tensor:
         return labels[..., : self.image.shape[0], : self.image.shape[1]]

@@ -15,7 +15,7 @@ from fec_mm.evaluation import flops
 from fec_mm.evaluation.flops import Count, MultiplyAdds, count_backbone
 from fec_mm.models import FEC, ContextCluster
 from fec_mm.models.backbones.cluster_backbone import ClusterBackbone
-from fec_mm.models.layers import EncodingLayer, PoolingLayer
+from fec_mm.models.layers import EncodingLayer, PoolingLayer, PoolSettings
 
 from .test_timing import ARCH
 
@@ -81,6 +81,16 @@ def test_pool_by_hand() -> None:
     assert count.in_convention == centers + scores + values + skip + norm
     assert count.others['aten.index_add_'] == 16 * 3 + 16  # sums and counts
     assert not count.missed
+
+
+def test_near_pool_by_hand() -> None:
+    """16 positions in four cells, 3 channels and the 1, two iterations."""
+    N, M, C, D = 16, 4, 4, 5
+    count = counted(PoolingLayer(3, D, settings=PoolSettings()), torch.randn(1, 4, 4, 3))
+    metric, norms, centers = C * D * C, N * C * C, 3 * 2 * M * C * C
+    products, values, skip, norm = 2 * 9 * N * C, M * 3 * D, M * D * 3 * 9, 5 * M * D
+    assert count.in_convention == metric + norms + centers + products + values + skip + norm
+    assert count.others['aten.index_add_'] == 2 * N * C and not count.missed
 
 
 @pytest.mark.parametrize(('centers', 'heads'), [(2, 3), (9, 2)], ids=['one-hot', 'gather'])

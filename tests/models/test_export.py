@@ -17,7 +17,7 @@ from .test_backbones import TINY
 
 onnx = pytest.importorskip('onnx')
 onnxruntime = pytest.importorskip('onnxruntime')
-pytestmark = pytest.mark.slow  # about a minute each
+pytestmark = pytest.mark.compile  # about two minutes each
 
 
 class Classifier(nn.Module):

@@ -6,9 +6,14 @@ import pytest
 from fec_mm.device.checks import parity
 from fec_mm.device.recordings import MODELS, recorded_model, recording, released_parameters
 
+# Minutes in float64.
+LONG = ('enformer_small_det', 'enformer_base_seg', 'enformer_small_cls')
 
+
+@pytest.mark.parametrize(
+    'name', [pytest.param(name, marks=pytest.mark.slow if name in LONG else ()) for name in MODELS]
+)
 @pytest.mark.parametrize('implementation', ['fast', 'reference'])
-@pytest.mark.parametrize('name', MODELS)
 def test_outputs_and_gradients(name: str, implementation: str) -> None:
     parity(name, 'cpu', implementation)
 

@@ -42,6 +42,14 @@ def test_rows(tmp_path: Path) -> None:
     assert [path.name for path in file.parent.iterdir()] == ['rows.json']
 
 
+def test_near_candidates(tmp_path: Path, main: Callable[[list[str]], None], capsys: pytest.CaptureFixture) -> None:
+    file = tmp_path / 'rows.json'
+    main([*QUICK, '--near', '--no-memory', '--arch', 'small', '--mode', 'eval', '--json', str(file)])
+    (row,) = json.loads(file.read_text())
+    assert row['near_ratio'] == pytest.approx(row['near_s'] / row['fast_s'])
+    assert 'near / fast' in capsys.readouterr().out
+
+
 @pytest.mark.slow
 def test_scaling(tmp_path: Path) -> None:
     file = tmp_path / 'rows.json'
@@ -60,6 +68,7 @@ def test_scaling(tmp_path: Path) -> None:
         (['--batch', '0'], 'at least 1'),
         (['--arch', 'huge'], "invalid choice: 'huge'"),
         (['--device', 'cuda'], 'use --device cpu'),
+        (['--near', '--arch', 'coc-tiny'], 'only FEC has pooling with near candidates'),
         (['--launch', 'graph'], '--device cuda --mode train'),
         (['--centers-per-side', '4', '4', *QUICK], 'one number per stage'),
     ],

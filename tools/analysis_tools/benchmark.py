@@ -1,8 +1,8 @@
 """Time the backbones against the direct transcription of their clustering, and weigh their memory.
 
     python tools/analysis_tools/benchmark.py --task {classification,segmentation,detection} [--arch small base ...]
-        [--size SIDE | HxW] [--batch B] [--mode eval train] [--peers resnet50 ...] [--launch compiled] [--scaling]
-        [--json FILE]
+        [--size SIDE | HxW] [--batch B] [--mode eval train] [--peers resnet50 ...] [--launch compiled]
+        [--scaling | --near] [--json FILE]
 
 The backbone alone, forward (eval) or forward and backward (train), no optimizer. Fast and reference run in turn in one
 process; their times are medians. Peak memory is measured in processes of its own, as the growth over just before the
@@ -34,6 +34,7 @@ from fec_mm.device.tables import table
 from fec_mm.errors import UserError
 from fec_mm.evaluation.timing import in_turn, necessary_products, peak_growth
 from fec_mm.fileio import write_whole
+from fec_mm.models import FEC
 from fec_mm.models.backbones.staged_backbone import MIN_SIZE
 
 SCALES = (0.25, 0.35, 0.5, 0.7, 1.0)
@@ -91,6 +92,25 @@ def scaling(case: Case, repeats: int) -> list[dict[str, Any]]:
     return rows
 
 
+def with_near(case: Case) -> Case:
+    return replace(case, options=(*case.options, ('pool', {'candidates': 'near'})))
+
+
+def beside_near(case: Case, repeats: int, memory: bool) -> dict[str, Any]:
+    """One row of the fast path, with the published pooling and with near candidates in turn."""
+    cases = case, with_near(case)
+    times = in_turn([each.step(each.build()) for each in cases], case.device, repeats)
+    peaks = [in_own_process(each, 'fast') if memory else None for each in cases]
+    return dict(
+        case.row(),
+        fast_s=times[0],
+        near_s=times[1],
+        near_ratio=times[1] / times[0],
+        fast_peak_mib=peaks[0],
+        near_peak_mib=peaks[1],
+    )
+
+
 def slope(rows: Sequence[dict[str, Any]], key: str) -> float:
     """The exponent k in key ∝ pixels^k, by least squares between logarithms."""
     return float(np.polyfit(np.log([row['pixels'] for row in rows]), np.log([row[key] for row in rows]), 1)[0])
@@ -109,7 +129,10 @@ COLUMNS = {
     'speedup': 'speed-up',
     'over_products': 'over products',
     'images_per_s': 'images/s',
+    'near_s': 'near s',
+    'near_ratio': 'near / fast',
     'fast_peak_mib': 'fast MiB',
+    'near_peak_mib': 'near MiB',
     'reference_peak_mib': 'reference MiB',
 }
 
@@ -130,6 +153,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('--peers', nargs='+', choices=PEERS, default=[], help='also time backbones of mmpretrain')
     parser.add_argument('--scaling', action='store_true', help='the fast path alone, at five sizes up to this one')
+    parser.add_argument('--near', action='store_true', help='the fast path, and the same with near candidates')
     parser.add_argument('--repeats', type=positive, default=5, help='turns whose medians count')
     parser.add_argument('--no-memory', action='store_true', help='times only')
     parser.add_argument('--device', default='cpu', help='cpu, or cuda[:i]')
@@ -147,6 +171,8 @@ def plan(args: argparse.Namespace) -> list[Case]:
         raise UserError(f'--device {args.device}: torch finds no GPU here; use --device cpu')
     if args.launch == 'graph' and (args.device == 'cpu' or 'eval' in args.mode):
         raise UserError('--launch graph is for --device cuda --mode train: choose another one')
+    if args.near and (args.peers or not all(ARCHS[arch][0] is FEC for arch in args.arch)):
+        raise UserError('--near: only FEC has pooling with near candidates: leave the others out')
     settings = TASKS[args.task]
     options = {
         key: value
@@ -170,7 +196,7 @@ def plan(args: argparse.Namespace) -> list[Case]:
     ]
     for case in cases:
         try:
-            replace(case, device='meta', launch='eager').build()
+            replace(with_near(case) if args.near else case, device='meta', launch='eager').build()
         except ValueError as error:
             raise UserError(str(error)) from error
     return cases
@@ -185,6 +211,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         for case in track(cases, console=Console(stderr=True), description='measuring', transient=True):
             if args.scaling:
                 rows += scaling(case, args.repeats)
+            elif args.near:
+                rows.append(beside_near(case, args.repeats, not args.no_memory))
             else:
                 rows.append(measure(case, args.repeats, not args.no_memory))
     finally:  # minutes of measuring are shown even if a later case fails

@@ -80,9 +80,8 @@ def head_of(look: Look, wanted: str) -> tuple[str, int]:
     heads = {name: ids.shape[1] for name, ids in look.record.encodes.items()}
     name = f'stages.{match[1]}.mixer' if match else ''
     if match is None or int(match[2]) >= heads.get(name, 0):
-        known = ', '.join(
-            f'{layer[7:-6]}:0 to {count - 1}' for layer, count in heads.items() if layer.startswith('stages.')
-        )
+        layers = [layer for layer in heads if re.fullmatch(r'stages\.\d+\.\d+\.mixer', layer)]
+        known = ', '.join(f'{layer[7:-6]}:0 to {heads[layer] - 1}' for layer in layers)
         raise UserError(f'--heads {wanted}: the model has {known} (stage.block:head)')
     return name, int(match[2])
 
@@ -100,17 +99,28 @@ def label_maps(look: Look, groups: int | None, heads: Sequence[str]) -> dict[str
         except UserError as error:
             raise UserError(f'--groups, {look.name}: {error}') from error
     if not maps and not heads:
-        last = {name.split('.')[1]: name for name in look.record.encodes}
+        last = {name.split('.')[1]: name for name in look.record.encodes if name.endswith('.mixer')}
         heads = [f'{name[7:-6]}:0' for name in last.values()]
     for wanted in heads:
         maps[f'head {wanted}, centers'] = look.head(*head_of(look, wanted))
     return {name: labels[0].cpu().numpy() for name, labels in maps.items()}
 
 
+def confidences(look: Look, titles: Sequence[str]) -> dict[str, np.ndarray]:
+    """Of the soft ones among the heads that are drawn, how large the largest memberships are, by title."""
+    found = {}
+    for title in titles:
+        match = re.fullmatch(r'head (\S+), centers', title)
+        shares = look.confidence(*head_of(look, match[1])) if match else None
+        if shares is not None:
+            found[title] = shares[0].cpu().numpy()
+    return found
+
+
 def draw(look: Look, maps: dict[str, np.ndarray], picture: Path) -> None:
     """Write the picture of an image, whole or not at all."""
     with whole_file(picture) as part:
-        cluster_figure(look.image, maps, look.name).savefig(part, dpi=150)
+        cluster_figure(look.image, maps, look.name, confidences(look, list(maps))).savefig(part, dpi=150)
 
 
 def write_page(looks: Sequence[Look], args: argparse.Namespace, classes: Sequence[str] | None) -> None:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from fec_mm.ops import ensemble, reference_ensemble
+from fec_mm.ops.ensemble import largest_membership
 
 from .block import ResidualBlock
 from .similarity import VectorSimilarity
@@ -43,7 +44,8 @@ class ClusterEnsemble(nn.Module):
         bias: Tensor = self.proj.bias
         if scale is not None:
             weight, bias = weight * scale[:, None], bias * scale
-        y, _ = run(
+        taps = self.fuzzy.tap, self.hard.tap, self.tap
+        y, memberships = run(
             x,
             self.proj_in.weight,
             self.proj_in.bias,
@@ -53,8 +55,13 @@ class ClusterEnsemble(nn.Module):
             self.hard(),
             self.consensus(),
             noise=self.training,
+            watched=any(tap.watched for tap in taps),
             **self.settings,
         )
+        if memberships is not None:
+            for tap, member in zip(taps, memberships):
+                confidence, ids = largest_membership(member, x.shape[1:3], self.settings['agents'])
+                tap(ids, confidence)
         return y
 
     def extra_repr(self) -> str:

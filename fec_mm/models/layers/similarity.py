@@ -9,6 +9,8 @@ from torch import Tensor, nn
 
 from fec_mm.ops.ensemble import Similarity
 
+from .tap import AssignmentTap
+
 
 def of_length(vector: Tensor, length: int) -> Tensor:
     """A vector for another number of centers, as EnFormer's authors go from classification to dense prediction: the
@@ -22,6 +24,8 @@ class VectorSimilarity(nn.Module):
 
     Weights for another number of centers are taken too when they are loaded; see `of_length`.
 
+    Its tap sees the assignments by it, of soft ones the largest and how large it is.
+
     Args:
         centers: M.
     """
@@ -30,6 +34,7 @@ class VectorSimilarity(nn.Module):
         super().__init__()
         self.alpha = nn.Parameter(torch.ones(centers))
         self.beta = nn.Parameter(torch.zeros(centers))
+        self.tap = AssignmentTap()
 
     def forward(self) -> Similarity:
         return Similarity(self.alpha, self.beta)

@@ -17,7 +17,13 @@ class AssignmentTap(nn.Module):
     ceil(H/2)×ceil(W/2), and it has one head.
     """
 
-    def forward(self, ids: Tensor) -> Tensor:
+    @property
+    def watched(self) -> bool:
+        """Whether a hook is here: soft assignments are only looked for then."""
+        return bool(self._forward_hooks)
+
+    def forward(self, ids: Tensor, confidence: Tensor | None = None) -> Tensor:
+        """The assignments; of soft ones they are the largest, and `confidence` is how large, B×heads×H×W."""
         return ids
 
 

@@ -1,0 +1,2 @@
+_base_ = 'enformer-small_4xb256-310e_in1k.py'
+model = dict(backbone=dict(arch='base'), head=dict(in_channels=512))

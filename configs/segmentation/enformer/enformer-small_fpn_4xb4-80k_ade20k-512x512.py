@@ -1,0 +1,4 @@
+_base_ = '../fec/fec-small_fpn_4xb4-80k_ade20k-512x512.py'
+model = dict(
+    backbone=dict(_delete_=True, type='fec_mm.EnFormer', arch='small', task='segmentation', out_indices=(0, 1, 2, 3)),
+    neck=dict(in_channels=[40, 80, 160, 320]))
