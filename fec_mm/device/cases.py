@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from fec_mm.models import FEC, ContextCluster
-from fec_mm.models.backbones.cluster_backbone import ClusterBackbone
-from fec_mm.models.layers import ClusterBlock, PoolingLayer
+from fec_mm.models import FEC, CLUENet, ContextCluster, EnFormer
+from fec_mm.models.backbones.staged_backbone import StagedBackbone
+from fec_mm.models.layers import LearntPool, PoolingLayer, ResidualBlock
 
 from .networks import DENSE, DETECTION, SEGMENTATION, TINY
 
@@ -24,9 +24,11 @@ TASKS: dict[str, dict[str, Any]] = {
     'segmentation': dict(size=(512, 512), batch=1, out_indices=DENSE, fec=SEGMENTATION),
     'detection': dict(size=(800, 1344), batch=1, out_indices=DENSE, fec=DETECTION),
 }
-ARCHS: dict[str, tuple[type[ClusterBackbone], str]] = {
+ARCHS: dict[str, tuple[type[StagedBackbone], str]] = {
     **{name: (FEC, name) for name in FEC.arch_settings},
     **{f'coc-{name.replace("_", "-")}': (ContextCluster, name) for name in ContextCluster.arch_settings},
+    **{f'enformer-{name}': (EnFormer, name) for name in EnFormer.arch_settings},
+    **{f'cluenet-{name}': (CLUENet, name) for name in CLUENet.arch_settings},
 }
 # Backbones of mmpretrain, and their four stages' out_indices.
 PEERS: dict[str, tuple[dict[str, Any], tuple[int, ...]]] = {
@@ -131,7 +133,7 @@ class Case:
             model = FEC(TINY, out_indices=(0, 1))
         else:
             family, arch = ARCHS[self.arch]
-            special = settings['fec'] if family is FEC else {}
+            special = {FEC: settings['fec'], EnFormer: dict(task=self.task)}.get(family, {})
             model = family(arch, out_indices=settings['out_indices'], **{**special, **dict(self.options)})
         use(implementation, model)
         model.to(self.device).train(self.mode == 'train')
@@ -139,7 +141,7 @@ class Case:
             model.compile(fullgraph=True)
         elif self.launch == 'blocks':
             for block in model.modules():
-                if isinstance(block, (ClusterBlock, PoolingLayer)):
+                if isinstance(block, (ResidualBlock, PoolingLayer, LearntPool)):
                     block.compile(fullgraph=True, dynamic=False)
         return model
 

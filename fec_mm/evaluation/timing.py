@@ -12,7 +12,16 @@ import torch
 from torch import Tensor, nn
 
 from fec_mm.errors import UserError
-from fec_mm.models.layers import EncodingLayer, PoolingLayer, StridedConv
+from fec_mm.models.layers import (
+    BranchedMLP,
+    ClusterAttention,
+    ClusterEnsemble,
+    ConvMLP,
+    EncodingLayer,
+    LearntPool,
+    PoolingLayer,
+    StridedConv,
+)
 from fec_mm.models.layers.block import MLP
 
 
@@ -43,7 +52,8 @@ def necessary_products(model: nn.Module, images: Tensor) -> Callable[[], None]:
     or, of a model in training mode, forward and backward.
 
     Of an encode layer: features of all positions, values and output of the representatives. Of a pooling layer: the
-    features of the centers, which the argmax compares, the values of the representatives, and the skip convolution.
+    features of the centers, which the argmax compares, the values of the representatives, and the skip convolution. Of
+    EnFormer's mixer both projections of its positions or agents, of CLUENet's keys and values.
     """
     maps: list[tuple[nn.Module, Tensor]] = []
 
@@ -51,13 +61,26 @@ def necessary_products(model: nn.Module, images: Tensor) -> Callable[[], None]:
         maps.append((layer, torch.randn_like(rows).requires_grad_(model.training and backward)))
 
     def look(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        if not inputs:  # modules that only hold parameters
+            return
         x = inputs[0]
         if isinstance(module, EncodingLayer):
             M = (module.settings['centers'] * module.settings['regions']) ** 2
             note(module.f, x)
             note(module.v, x.new_empty(len(x), M, x.shape[-1]))
             note(module.proj, x.new_empty(len(x), M, module.proj.in_features))
-        elif isinstance(module, MLP):
+        elif isinstance(module, ClusterEnsemble):
+            positions = module.settings['agents'] ** 2 or x.shape[1] * x.shape[2]
+            note(module.proj_in, x.new_empty(len(x), positions, x.shape[-1]))
+            note(module.proj, x.new_empty(len(x), positions, module.proj.in_features))
+        elif isinstance(module, ClusterAttention):
+            note(module.k, x)
+            note(module.v, x)
+            note(module.proj, x.new_empty(len(x), module.centers**2, module.proj.in_features))
+        elif isinstance(module, LearntPool):
+            for layer in (module.f, module.v1, module.v2):
+                note(layer, x.new_empty(len(x), output.shape[1] * output.shape[2], x.shape[-1]))
+        elif isinstance(module, (MLP, BranchedMLP, ConvMLP)):
             note(module.fc1, x)
             note(module.fc2, x.new_empty(*x.shape[:-1], module.fc2.in_features))
         elif isinstance(module, PoolingLayer):
