@@ -25,7 +25,7 @@ CHOICES = (
     ('fec_mm.ops.clustering', 'assign'),
     ('fec_mm.ops.clustering', 'first_largest'),
     ('fec_mm.ops.dispatch', 'assign'),
-    ('fec_mm.ops.dispatch', '_best_neighbour'),
+    ('fec_mm.ops.dispatch', 'nearest'),  # with what it found there, which is not used
 )
 # Relative: recorded numbers in float64; against the CPU in float32, output and gradients; autocast against float32.
 PARITY, OUTPUT, GRADIENT, HALF = 1e-6, 1e-4, 1e-3, 0.05
@@ -93,7 +93,7 @@ def parity(name: str, device: str, implementation: str = 'fast') -> dict[str, fl
 
 
 @contextmanager
-def _watched(wrap: Callable[[Callable[..., Tensor]], Callable[..., Tensor]]) -> Iterator[None]:
+def _watched(wrap: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Iterator[None]:
     places = [(import_module(module), name) for module, name in CHOICES]
     before = [getattr(module, name) for module, name in places]
     for (module, name), choose in zip(places, before):
@@ -109,26 +109,26 @@ def against_cpu(model: nn.Module, images: Tensor, device: str) -> dict[str, floa
     """Outputs and gradients in float32, on the device with the assignments that the CPU chose.
 
     Rounding may choose another center where two are nearly alike, and from there on everything differs. So the device
-    takes the
-    CPU's choices, and its own are only counted, layer by layer on equal inputs.
+    takes the CPU's choices, and its own are only counted, layer by layer on equal inputs.
     """
     chosen: list[Tensor] = []
     counts = {'own': 0, 'all': 0}
 
-    def record(choose: Callable[..., Tensor]) -> Callable[..., Tensor]:
-        def run(*args: Any) -> Tensor:
-            index = choose(*args)
-            chosen.append(index.clone())
-            return index
+    def record(choose: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*args: Any) -> Any:
+            found = choose(*args)
+            chosen.append((found[0] if isinstance(found, tuple) else found).clone())
+            return found
 
         return run
 
-    def replay(choose: Callable[..., Tensor]) -> Callable[..., Tensor]:
-        def run(*args: Any) -> Tensor:
-            own, index = choose(*args), chosen.pop(0).to(device)
+    def replay(choose: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*args: Any) -> Any:
+            found, index = choose(*args), chosen.pop(0).to(device)
+            own, *rest = found if isinstance(found, tuple) else (found,)
             counts['own'] += int((own != index).sum())
             counts['all'] += index.numel()
-            return index
+            return (index, *rest) if rest else index
 
         return run
 
