@@ -24,7 +24,7 @@ TASKS: dict[str, dict[str, Any]] = {
     'segmentation': dict(size=(512, 512), batch=1, out_indices=DENSE, fec=SEGMENTATION),
     'detection': dict(size=(800, 1344), batch=1, out_indices=DENSE, fec=DETECTION),
 }
-ARCHS: dict[str, tuple[type[StagedBackbone], str]] = {
+ARCHS: dict[str, tuple[Callable[..., StagedBackbone], str]] = {
     **{name: (FEC, name) for name in FEC.arch_settings},
     **{f'coc-{name.replace("_", "-")}': (ContextCluster, name) for name in ContextCluster.arch_settings},
     **{f'enformer-{name}': (EnFormer, name) for name in EnFormer.arch_settings},

@@ -153,8 +153,8 @@ def _weighted(keys: Tensor, queries: Tensor, rep: Tensor) -> Tensor:
         return (keys @ queries.transpose(2, 3)).softmax(-1) @ rep
     # As many channels for all three, in blocks of eight: what the fast kernels take.
     width = ceil_div(keys.shape[-1], 8) * 8
-    padded = (F.pad(t, (0, width - t.shape[-1])) for t in (keys, queries, rep))
-    return F.scaled_dot_product_attention(*padded, scale=1.0)[..., : rep.shape[-1]]
+    k, q, v = (F.pad(t, (0, width - t.shape[-1])) for t in (keys, queries, rep))
+    return F.scaled_dot_product_attention(k, q, v, scale=1.0)[..., : rep.shape[-1]]
 
 
 def _memberships(keys: list[Tensor], queries: list[Tensor]) -> Memberships:
