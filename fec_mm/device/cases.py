@@ -133,7 +133,7 @@ class Case:
             model = FEC(TINY, out_indices=(0, 1))
         else:
             family, arch = ARCHS[self.arch]
-            special = {FEC: settings['fec'], EnFormer: dict(task=self.task)}.get(family, {})
+            special = settings['fec'] if family is FEC else {'task': self.task} if family is EnFormer else {}
             model = family(arch, out_indices=settings['out_indices'], **{**special, **dict(self.options)})
         use(implementation, model)
         model.to(self.device).train(self.mode == 'train')
