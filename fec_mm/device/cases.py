@@ -24,7 +24,7 @@ TASKS: dict[str, dict[str, Any]] = {
     'segmentation': dict(size=(512, 512), batch=1, out_indices=DENSE, fec=SEGMENTATION),
     'detection': dict(size=(800, 1344), batch=1, out_indices=DENSE, fec=DETECTION),
 }
-ARCHS: dict[str, tuple[type[StagedBackbone], str]] = {
+ARCHS: dict[str, tuple[Callable[..., StagedBackbone], str]] = {
     **{name: (FEC, name) for name in FEC.arch_settings},
     **{f'coc-{name.replace("_", "-")}': (ContextCluster, name) for name in ContextCluster.arch_settings},
     **{f'enformer-{name}': (EnFormer, name) for name in EnFormer.arch_settings},
@@ -133,7 +133,7 @@ class Case:
             model = FEC(TINY, out_indices=(0, 1))
         else:
             family, arch = ARCHS[self.arch]
-            special = {FEC: settings['fec'], EnFormer: dict(task=self.task)}.get(family, {})
+            special = settings['fec'] if family is FEC else {'task': self.task} if family is EnFormer else {}
             model = family(arch, out_indices=settings['out_indices'], **{**special, **dict(self.options)})
         use(implementation, model)
         model.to(self.device).train(self.mode == 'train')

@@ -44,7 +44,7 @@ class Attended(NamedTuple):
 class Chosen(NamedTuple):
     """Each position's center, B×N×e int64, and their similarity, B×N×e."""
 
-    index: Tensor
+    centers: Tensor
     similarity: Tensor
 
 
@@ -133,5 +133,5 @@ def spread(values: Tensor, chosen: Chosen, proj_weight: Tensor, proj_bias: Tenso
     heads, M = values.shape[1:3]
     with torch.autocast(values.device.type, enabled=False):
         table = values @ full(proj_weight).unflatten(1, (heads, -1)).permute(1, 2, 0)
-    members = (OneHot if one_hot_is_faster(heads, M) else Indexed)(chosen.index, M)
+    members = (OneHot if one_hot_is_faster(heads, M) else Indexed)(chosen.centers, M)
     return members.dispatch(table.to(proj_weight.dtype), chosen.similarity) + proj_bias

@@ -10,6 +10,7 @@ M centers, F and P of the two clusterings.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -148,13 +149,19 @@ def _hard_representatives(keys: Tensor, queries: Tensor, values: Tensor, centers
 
 def _weighted(keys: Tensor, queries: Tensor, rep: Tensor) -> Tensor:
     """Each position's mean of the representatives, by a softmax over them: an attention, B×e×n×D."""
-    pairs = keys.shape[:3].numel() * queries.shape[2] if not is_exporting() else 0
-    if is_exporting() or pairs <= tile_size(keys.device):
+    if is_exporting() or _few(keys, queries):
         return (keys @ queries.transpose(2, 3)).softmax(-1) @ rep
     # As many channels for all three, in blocks of eight: what the fast kernels take.
     width = ceil_div(keys.shape[-1], 8) * 8
-    padded = (F.pad(t, (0, width - t.shape[-1])) for t in (keys, queries, rep))
-    return F.scaled_dot_product_attention(*padded, scale=1.0)[..., : rep.shape[-1]]
+    k, q, v = (F.pad(t, (0, width - t.shape[-1])) for t in (keys, queries, rep))
+    return F.scaled_dot_product_attention(k, q, v, scale=1.0)[..., : rep.shape[-1]]
+
+
+def _few(keys: Tensor, queries: Tensor) -> bool:
+    """Whether all scores fit in a tile; compiled graphs are for any size."""
+    if torch.compiler.is_compiling():
+        return False
+    return keys.shape[:3].numel() * queries.shape[2] <= tile_size(keys.device)
 
 
 def _memberships(keys: list[Tensor], queries: list[Tensor]) -> Memberships:
@@ -167,4 +174,4 @@ def _memberships(keys: list[Tensor], queries: list[Tensor]) -> Memberships:
 
 
 def _side(similarity: Similarity) -> int:
-    return round(similarity.alpha.shape[0] ** 0.5)
+    return math.isqrt(int(similarity.alpha.shape[0]))

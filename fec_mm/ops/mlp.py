@@ -34,8 +34,8 @@ def silu_mlp(x: Tensor, weight1: Tensor, bias1: Tensor, weight2: Tensor, bias2: 
     Returns:
         …×C'.
     """
-    few = not is_exporting() and x.shape[:-1].numel() * len(weight1) <= KEPT
-    if few or torch.compiler.is_compiling() or is_exporting() or autocasting(x.device):
+    plain = torch.compiler.is_compiling() or is_exporting() or autocasting(x.device)
+    if plain or x.shape[:-1].numel() * len(weight1) <= KEPT:
         return F.linear(F.silu(F.linear(x, weight1, bias1)), weight2, bias2)
     rows = SiluMLP.apply(x.reshape(-1, x.shape[-1]), weight1, bias1, weight2, bias2)
     return rows.view(*x.shape[:-1], -1)

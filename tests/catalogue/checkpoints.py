@@ -333,7 +333,8 @@ CASES = [
         "An authors' checkpoint without a backbone",
         'The file belongs to another project.',
         'Give a checkpoint of FEC or Context Cluster.',
-        '…: has no key of a released FEC or Context Cluster model, such as patch_embed.proj.weight, nor of EnFormer or CLUENet',
+        '…: has no key of a released FEC or Context Cluster model, such as patch_embed.proj.weight, nor of EnFormer or '
+        'CLUENet',
         tools=('convert',),
         damage=replaced(lambda place: {'conv1.weight': torch.zeros(3)}),
     ),

@@ -73,7 +73,8 @@ class CLUENet(StagedBackbone):
         return SharingBlock((self._norm(dim), self._norm(dim)), mixer, mlp, dim, drop_path, None)
 
     def _halving(self, settings: dict[str, Any], stage: int) -> nn.Module:
-        return LearntPool(*settings['embed_dims'][stage - 1 : stage + 1], settings['pool_norm'])
+        dims = settings['embed_dims']
+        return LearntPool(dims[stage - 1], dims[stage], settings['pool_norm'])
 
     def _norm(self, dim: int) -> nn.Module:
         return nn.LayerNorm(dim)

@@ -103,7 +103,8 @@ class EnFormer(StagedBackbone):
         return EnsembleBlock((self._norm(dim), self._norm(dim)), mixer, mlp, dim, drop_path, self.layer_scale)
 
     def _halving(self, settings: dict[str, Any], stage: int) -> nn.Module:
-        return NormedConv(*settings['embed_dims'][stage - 1 : stage + 1], EPS)
+        dims = settings['embed_dims']
+        return NormedConv(dims[stage - 1], dims[stage], EPS)
 
     def _norm(self, dim: int) -> nn.Module:
         return nn.LayerNorm(dim, EPS)

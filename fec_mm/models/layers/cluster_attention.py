@@ -79,7 +79,7 @@ class ClusterAttention(nn.Module):
         )
         if self.chooses:
             chosen = run.choose(attended, self.q.weight, self.q.bias, self.alpha, self.beta)
-            self.tap(chosen.index.transpose(1, 2).unflatten(2, x.shape[1:3]))
+            self.tap(chosen.centers.transpose(1, 2).unflatten(2, x.shape[1:3]))
         elif chosen is None:
             raise ValueError('a layer that does not choose needs the choice of another one')
         y = run.spread(attended.values, chosen, self.proj.weight, self.proj.bias)
@@ -92,7 +92,9 @@ class ClusterAttention(nn.Module):
 class SharingBlock(ResidualBlock):
     """A block whose mixer takes the choice of the block before it, and hands it on."""
 
-    def forward(self, x: Tensor, chosen: Chosen | None = None) -> tuple[Tensor, Chosen]:
+    def forward(  # type: ignore[override]
+        self, x: Tensor, chosen: Chosen | None = None
+    ) -> tuple[Tensor, Chosen]:
         y, chosen = self.mixer(self.norm1(x), chosen)
         x = x + self.drop_path(y)
         return x + self.drop_path(self.mlp(self.norm2(x))), chosen

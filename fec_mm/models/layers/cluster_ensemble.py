@@ -60,7 +60,7 @@ class ClusterEnsemble(nn.Module):
         )
         if memberships is not None:
             for tap, member in zip(taps, memberships):
-                confidence, ids = largest_membership(member, x.shape[1:3], self.settings['agents'])
+                confidence, ids = largest_membership(member, (x.shape[1], x.shape[2]), self.settings['agents'])
                 tap(ids, confidence)
         return y
 
@@ -76,7 +76,8 @@ class EnsembleBlock(ResidualBlock):
         """Fold the layer scales."""
         if self.layer_scale1 is None or self.layer_scale2 is None:
             return
-        for projection, scale in ((self.mixer.proj, self.layer_scale1), (self.mlp.fc2, self.layer_scale2)):
+        projections: tuple[Any, Any] = self.mixer.proj, self.mlp.fc2
+        for projection, scale in zip(projections, (self.layer_scale1, self.layer_scale2)):
             projection.weight.mul_(scale[:, None])
             projection.bias.mul_(scale)
         self.layer_scale1 = self.layer_scale2 = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -44,7 +46,7 @@ class DepthwiseBranches(nn.Module):
             y = self.norm(y)
         return y.permute(0, 2, 3, 1)
 
-    def _small(self, conv: nn.Module, x: Tensor) -> Tensor:
+    def _small(self, conv: Any, x: Tensor) -> Tensor:
         if self.implementation == 'fast' and conv.kernel_size == (1, 1):
             # PyTorch convolves the channels of these one after another on a CPU.
             return x * conv.weight.view(-1, 1, 1).to(x.dtype)
@@ -79,13 +81,13 @@ def _depthwise(dim: int, kernel: int, dilation: int = 1, bias: bool = False) -> 
     return nn.Conv2d(dim, dim, kernel, padding=padding, dilation=dilation, groups=dim, bias=bias)
 
 
-def _affine(bn: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+def _affine(bn: Any) -> tuple[Tensor, Tensor]:
     """What a batch norm multiplies by, C×1×1×1, and adds, C."""
     scale = bn.weight * torch.rsqrt(bn.running_var + bn.eps)
     return scale.view(-1, 1, 1, 1), bn.bias - bn.running_mean * scale
 
 
-def _spread(conv: nn.Conv2d, side: int) -> Tensor:
+def _spread(conv: Any, side: int) -> Tensor:
     """The weights of a dilated convolution in the middle of a kernel of side×side."""
     kernel, dilation = conv.kernel_size[0], conv.dilation[0]
     first = (side - (kernel - 1) * dilation - 1) // 2
