@@ -104,7 +104,9 @@ def module_path(error: BaseException) -> str:
     """Name and settings of the innermost layer in whose forward an exception arose; empty when there was none."""
     from torch.nn import Module
 
-    modules = [m for frame, _ in frames(error) if isinstance(m := frame.f_locals.get('self'), Module)]
+    found = [frame.f_locals.get('self') for frame, _ in frames(error)]
+    # One whose `__init__` has not come to `Module`'s has no parts to look into.
+    modules = [module for module in found if isinstance(module, Module) and '_modules' in vars(module)]
     if not modules:
         return ''
     inner, outer = modules[0], modules[-1]

@@ -139,3 +139,16 @@ def test_a_pickle_that_is_no_checkpoint_is_not_called_one() -> None:
     with pytest.raises(pickle.UnpicklingError) as caught:
         pickle.loads(pickle.dumps(b'x' * 99)[:-9])
     assert explain(caught.value) is None
+
+
+class Early(nn.Module):
+    """Refuses its setting before it is a module."""
+
+    def __init__(self) -> None:
+        raise ValueError('Early: lengths differ')
+
+
+def test_a_module_that_is_none_yet() -> None:
+    with pytest.raises(ValueError) as caught:
+        Early()
+    assert explain(caught.value) is None  # not while a config is built
