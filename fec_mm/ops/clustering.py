@@ -54,9 +54,9 @@ def encode(
         f_weight, f_bias, v_weight, v_bias: Projections to features and values, (e·D)×C and e·D.
         proj_weight, proj_bias: Output projection, C'×(e·D) and C'.
         alpha, beta: Scale and shift of the cosine, one element each; alpha may be negative.
-        heads: E.
-        centers: M, centers per side and region.
-        regions: R, regions per side that are clustered independently.
+        heads: e.
+        centers: m, centers per side and region.
+        regions: r, regions per side that are clustered independently.
         weighting: How positions count in their representative: 'count' (FEC, all alike) or 'similarity' (Context
             Cluster).
 
@@ -82,7 +82,7 @@ def represent(
         x: B×H×W×C, any H and W.
         f_weight, f_bias: Projection to features, D×C and D.
         alpha, beta: Scale and shift of the cosine, one element each.
-        centers: M, centers per side.
+        centers: m, centers per side.
 
     Returns:
         The representatives, B×M×C, at least float32, and the assignments, B×1×H×W int64.
@@ -111,7 +111,7 @@ def pool(
         f_weight, f_bias, v_weight, v_bias: Projections to features and values, C'×C and C'.
         alpha, beta: If given, positions count in their representative by sigmoid(β + α·cos), as in Context Cluster, and
             the similarity receives gradients; the assignment is by the cosine as ever. One element each.
-        regions: R, regions per side that are clustered independently.
+        regions: r, regions per side that are clustered independently.
 
     Returns:
         The representatives as a map, B×ceil(H/2)×ceil(W/2)×C', and the assignments, B×1×H×W int64, as raster positions

@@ -11,8 +11,8 @@ from fec_mm.registry import MODELS
 
 from ..layers import ClusterAttention, ConvMLP, LearntPool, NormedStem, SharingBlock
 from ..layers.init import by_fan_out, truncated_normal
+from .arch_settings import Arch, stage_settings
 from .cluster_backbone import MLP_RATIOS
-from .settings import Arch, stage_settings
 from .staged_backbone import StagedBackbone
 
 SMALL_IMAGES: dict[str, Any] = dict(stem_stride=1, pool_norm=True, centers_per_side=(4, 4, 4, 4))

@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 
 from ..layers import ClusterBlock, EncodingLayer, GroupNorm, PointStem
-from .settings import Arch, stage_settings
+from .arch_settings import Arch, stage_settings
 from .staged_backbone import StagedBackbone
 
 MLP_RATIOS = (8, 8, 4, 4)

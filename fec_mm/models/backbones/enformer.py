@@ -12,7 +12,7 @@ from fec_mm.registry import MODELS
 
 from ..layers import BranchedMLP, ClusterEnsemble, EnsembleBlock, NormedConv, OverlapStem
 from ..layers.init import truncated_normal
-from .settings import Arch, stage_settings
+from .arch_settings import Arch, stage_settings
 from .staged_backbone import StagedBackbone
 
 EPS = 1e-6  # of every LayerNorm

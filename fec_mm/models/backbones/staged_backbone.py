@@ -15,7 +15,7 @@ from torch.utils.checkpoint import checkpoint
 
 from fec_mm.checkpoints.fitting import check_pretrained
 
-from .settings import Arch
+from .arch_settings import Arch
 
 MIN_SIZE = 32
 
