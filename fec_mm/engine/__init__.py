@@ -1,41 +1,8 @@
 """Hooks and schedulers of the runner."""
 
-from .hooks import (
-    ChannelsLastHook,
-    CheckDataHook,
-    ClusterLossHook,
-    ClusterMapHook,
-    ClusterProbeHook,
-    ClusterVisualizationHook,
-    DivergenceHook,
-    EpochLengthHook,
-    ExactResumeHook,
-    LoadableHook,
-    ProcessWatchHook,
-    ResumeSettingsHook,
-    SafeCheckpointHook,
-    ScheduleHook,
-    ShownViewHook,
-    StrictLoadHook,
-)
+from . import hooks
+from .hooks import *  # noqa: F403  # one list of them, in `hooks`
 from .warmup_cosine_lr import WarmupCosineLR
 
-__all__ = [
-    'ChannelsLastHook',
-    'CheckDataHook',
-    'ClusterLossHook',
-    'ClusterMapHook',
-    'ClusterProbeHook',
-    'ClusterVisualizationHook',
-    'DivergenceHook',
-    'EpochLengthHook',
-    'ExactResumeHook',
-    'LoadableHook',
-    'ProcessWatchHook',
-    'ResumeSettingsHook',
-    'SafeCheckpointHook',
-    'ScheduleHook',
-    'ShownViewHook',
-    'StrictLoadHook',
-    'WarmupCosineLR',
-]
+__all__ = ['WarmupCosineLR']
+__all__ += hooks.__all__
