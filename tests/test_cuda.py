@@ -11,7 +11,9 @@ import pytest
 import torch
 
 from fec_mm.device import checks, measures
-from fec_mm.device.recordings import MODELS
+from fec_mm.device.recordings import MODELS, telling_weights
+from fec_mm.models import FEC
+from fec_mm.models.compiling import graph_passes
 
 os.environ.update(checks.DETERMINISTIC)  # before cuBLAS reads it
 pytestmark = [pytest.mark.cuda, pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')]
@@ -55,6 +57,33 @@ def test_trains_with_a_scaler(name: str, precision: str) -> None:
 @pytest.mark.parametrize('training', [False, True], ids=['eval', 'train'])
 def test_compiled(training: bool) -> None:
     measures.check_compiled(training, measures.COMPILED_SIZES[:1], 'cuda')
+
+
+@pytest.mark.parametrize('half', [False, True], ids=['float32', 'float16'])
+def test_graphs_train_as_launches_do(half: bool) -> None:
+    """Three steps with dropped branches and two sizes, in turn with evaluation."""
+    images = [torch.randn(2, 3, *size, device='cuda') for size in ((64, 64), (96, 64), (64, 64))]
+
+    def trained(graphs: bool) -> list[torch.Tensor]:
+        torch.manual_seed(0)
+        model = FEC('small', out_indices=(0, 1, 2, 3), drop_path_rate=1e-9).cuda()
+        telling_weights(model)
+        if graphs:
+            graph_passes(model)
+        optimizer, outputs = torch.optim.SGD(model.parameters(), lr=1e-3), []
+        for batch in images:
+            with torch.autocast('cuda', torch.float16, enabled=half):
+                outputs.append(model.train()(batch)[3].float())
+            outputs[-1].square().mean().backward()
+            outputs[-1] = outputs[-1].detach().clone()
+            optimizer.step()
+            optimizer.zero_grad()
+            with torch.no_grad():
+                outputs.append(model.eval()(batch)[0])
+        return [*outputs, *(p.detach() for p in model.parameters())]
+
+    got, expected = trained(True), trained(False)
+    assert checks.relative(got, expected) < (0.05 if half else 1e-3)
 
 
 def test_nccl(tmp_path: Path) -> None:

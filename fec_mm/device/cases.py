@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from fec_mm.models import FEC, CLUENet, ContextCluster, EnFormer
 from fec_mm.models.backbones.staged_backbone import StagedBackbone
-from fec_mm.models.layers import LearntPool, PoolingLayer, ResidualBlock
+from fec_mm.models.compiling import compile_blocks, graph_passes
 
 from .networks import DENSE, DETECTION, SEGMENTATION, TINY
 
@@ -37,7 +37,7 @@ PEERS: dict[str, tuple[dict[str, Any], tuple[int, ...]]] = {
     'swin_t': (dict(type='SwinTransformer', arch='tiny', pad_small_map=True), DENSE),
     'convnext_t': (dict(type='ConvNeXt', arch='tiny', gap_before_final_norm=False), DENSE),
 }
-LAUNCHES = ('eager', 'compiled', 'blocks', 'graph')
+LAUNCHES = ('eager', 'compiled', 'blocks', 'graph', 'blocks+graph')
 PRECISIONS = ('float32', 'tf32', 'float16', 'bfloat16')
 
 
@@ -62,17 +62,6 @@ def arithmetic(precision: str, device: str) -> Iterator[None]:
         torch.set_float32_matmul_precision(before)
 
 
-@contextmanager
-def without_autocast_cache() -> Iterator[None]:
-    """Weights that autocast has cast are not kept: in a CUDA graph they would be those of the capture forever."""
-    before = torch.is_autocast_cache_enabled()
-    torch.set_autocast_cache_enabled(False)
-    try:
-        yield
-    finally:
-        torch.set_autocast_cache_enabled(before)
-
-
 def use(implementation: str, model: nn.Module) -> None:
     """Have all clustering layers compute by 'fast' or 'reference' operators."""
     for module in model.modules():
@@ -92,8 +81,8 @@ class Case:
         mode: 'eval', forward, or 'train', forward and backward.
         device: 'cpu' or 'cuda[:i]'.
         precision: Of `PRECISIONS`.
-        launch: How the network is run: 'eager'; 'compiled', whole and for any size; 'blocks', each compiled for this
-            size, blocks of a stage alike; 'graph', as a CUDA graph, of 'train'.
+        launch: How the network is run: 'eager'; 'compiled', whole and for any size; of a clustering backbone in 'train'
+            also 'blocks', compiled as `fec_mm.CompileHook` does; 'graph', as a CUDA graph; 'blocks+graph', both.
         options: Further arguments of a clustering backbone.
     """
 
@@ -111,7 +100,7 @@ class Case:
         """The columns that say what is measured."""
         return dict(
             task=self.task,
-            arch=self.arch,
+            arch=', '.join([self.arch, *(f'{name}={value}' for name, value in self.options)]),
             size='x'.join(map(str, self.size)),
             batch=self.batch,
             mode=self.mode,
@@ -139,10 +128,10 @@ class Case:
         model.to(self.device).train(self.mode == 'train')
         if self.launch == 'compiled':
             model.compile(fullgraph=True)
-        elif self.launch == 'blocks':
-            for block in model.modules():
-                if isinstance(block, (ResidualBlock, PoolingLayer, LearntPool)):
-                    block.compile(fullgraph=True, dynamic=False)
+        if 'blocks' in self.launch:
+            compile_blocks(model, fullgraph=True)
+        if 'graph' in self.launch:
+            graph_passes(model)
         return model
 
     def images(self) -> Tensor:
@@ -151,14 +140,10 @@ class Case:
     def step(self, model: nn.Module) -> Callable[[], None]:
         """A function that runs the model once."""
         images = self.images()
-        network: Callable[..., Any] = model
-        if self.launch == 'graph':
-            with arithmetic(self.precision, self.device), without_autocast_cache():
-                network = torch.cuda.make_graphed_callables(model, (images,))
 
         def run() -> None:
             with torch.set_grad_enabled(self.mode == 'train'), arithmetic(self.precision, self.device):
-                outputs = network(images)
+                outputs = model(images)
             if self.mode == 'train':
                 # Gradients of ones: no loss to compute, nor to compute with.
                 torch.autograd.backward(list(outputs), [torch.ones_like(o) for o in outputs])

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from fec_mm.evaluation.timing import in_turn, peak_growth
-from fec_mm.models import FEC, ClusterFPN, ContextCluster
+from fec_mm.models import FEC, CLUENet, ClusterFPN, ContextCluster, EnFormer
 
 from . import checks
 from .cases import Case
@@ -27,7 +27,12 @@ Size = tuple[int, int]
 CHECKED: dict[str, tuple[Callable[[], nn.Module], Size]] = {
     'FEC-S': (lambda: FEC('small', out_indices=DENSE), (200, 168)),
     'FEC-S, detection': (lambda: FEC('small', out_indices=DENSE, **DETECTION), (200, 168)),
+    'FEC-S, local': (lambda: FEC('small', out_indices=DENSE, pool={}), (200, 168)),
     'CoC-T': (lambda: ContextCluster('tiny', out_indices=DENSE), (200, 168)),
+    'CLUENet-T': (lambda: CLUENet('tiny', out_indices=DENSE), (200, 168)),
+    # Without the noise of training, which is another one on each device.
+    'EnFormer-S': (lambda: EnFormer('small', out_indices=DENSE).eval(), (200, 168)),
+    'EnFormer-S, detection': (lambda: EnFormer('small', 'detection', out_indices=DENSE).eval(), (200, 168)),
     'necks, near': (lambda: Necks('near'), (56, 40)),
     'necks, all': (lambda: Necks('all'), (56, 40)),
 }
@@ -130,7 +135,7 @@ def _timed(case: Case, repeats: int, reference: bool) -> Row:
     runs = _runs(case, ('fast',))
     if reference:
         runs += _runs(replace(case, launch='eager'), ('reference',))
-    if case.launch in ('compiled', 'blocks'):
+    if case.launch != 'eager':
         start = time.perf_counter()
         runs[0]()
         row['compile_s'] = time.perf_counter() - start

@@ -75,6 +75,13 @@ CASES = {
         Case('detection', 'small', (64, 96), 1, 'train'),
     ),
 }
+# Clustering backbones beside FEC-S as published.
+OTHERS: tuple[tuple[str, tuple[tuple[str, Any], ...]], ...] = (
+    ('small', (('pool', {}),)),
+    ('coc-tiny', ()),
+    ('enformer-small', ()),
+    ('cluenet-tiny', ()),
+)
 REPEATS = {'gpu': 7, 'cpu': 1}
 
 
@@ -101,11 +108,7 @@ def plan(device: str) -> list[Part]:
     def both(case: Case, **changes: Any) -> list[Part]:
         return [speed(case, mode=mode, **changes) for mode in ('train', 'eval')]
 
-    graphs = (
-        []
-        if kind == 'cpu'
-        else [speed(case, launch='graph', precision=p) for case in (cls, det) for p in ('float32', 'float16')]
-    )
+    graphs = [speed(case, launch='graph', precision=p) for case in (cls, det) for p in ('float32', 'float16')]
     half = [(name, precision) for precision in ('float16', 'bfloat16') for name in CHECKED]
     parts = [
         *(check(f'parity of {name}', m.check_parity, 8, name=name) for name in MODELS),
@@ -123,7 +126,8 @@ def plan(device: str) -> list[Part]:
         *both(seg),
         *both(cls, precision='float16'),
         *both(det, precision='float16'),
-        *graphs,
+        *(graphs if kind == 'gpu' else []),
+        *(part for arch, options in OTHERS for case in (cls, det) for part in both(case, arch=arch, options=options)),
         *(speed(cls, arch=peer, reference=False, precision=p) for p in ('float32', 'float16') for peer in PEERS),
         launches(cls),
         launches(det),
@@ -150,8 +154,13 @@ def plan(device: str) -> list[Part]:
         check('compiling, several sizes', m.check_compiled, 120, training=False, sizes=sizes),
     ]
     if kind == 'gpu':  # on two cores compiling takes a quarter of an hour
-        compiling = (('blocks', 100), ('compiled', 300))
-        parts += [speed(case, s, launch=launch, precision='float16') for launch, s in compiling for case in (cls, det)]
+        compiling = (('blocks+graph', 100), ('blocks', 30), ('compiled', 300))  # blocks once compiled are kept on disk
+        parts += [
+            speed(case, s, launch=launch, precision=p)
+            for launch, s in compiling
+            for p in ('float16', 'float32')
+            for case in (cls, det)
+        ]
         parts.append(check('compiling for training, several sizes', m.check_compiled, 180, training=True, sizes=sizes))
     return parts
 

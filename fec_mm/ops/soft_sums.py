@@ -43,10 +43,15 @@ def hard_sums(keys: Tensor, queries: Tensor, values: Tensor, noise: Tensor | Non
         score = keys @ queries.transpose(1, 2)
         noisy = score if noise is None else score + noise
         soft = noisy.softmax(-1)
-        mask = _one_hot(noisy.argmax(-1), score) + soft - soft.detach()
+        mask = _one_hot(choice(noisy), score) + soft - soft.detach()
         sums = (score.sigmoid() * mask).transpose(1, 2) @ values[..., :-1]
         return torch.cat([sums, mask.sum(1)[..., None]], -1)
     return HardSums.apply(keys, queries, values, noise)
+
+
+def choice(scores: Tensor) -> Tensor:
+    """Each position's center, the first one at a tie: G×N×M → G×N int64. No gradient: the choice has none."""
+    return scores.detach().argmax(-1)
 
 
 def gumbel_like(keys: Tensor, centers: int) -> Tensor:
@@ -89,7 +94,7 @@ class HardSums(torch.autograd.Function):
         G, M, _ = queries.shape
         share = keys.new_empty(*keys.shape[:2], 1)
         for n, score in _tiles(keys, queries):
-            index[:, n] = (score if noise is None else score + noise[:, n]).argmax(-1)
+            index[:, n] = choice(score if noise is None else score + noise[:, n])
             share[:, n] = score.gather(-1, index[:, n, None])
         weighted = values * share.sigmoid_()
         weighted[..., -1] = 1

@@ -161,7 +161,7 @@ def test_frozen_stages(family: type[StagedBackbone], frozen_stages: int) -> None
 @EVERY
 def test_drop_path_grows_linearly(family: type[StagedBackbone]) -> None:
     model = build(family, drop_path_rate=0.2)
-    rates = [getattr(block.drop_path, 'drop_prob', 0.0) for stage in model.stages for block in stage]
+    rates = [block.drop_path.drop_prob for stage in model.stages for block in stage]
     assert rates == pytest.approx([0, 0.05, 0.1, 0.15, 0.2])
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
-from mmcv.cnn.bricks import DropPath
 from torch import Tensor, nn
 
 from fec_mm.ops.linear import autocasting, linear
@@ -63,6 +64,35 @@ def foldable(scale: Tensor) -> bool:
     return not autocasting(scale.device) and scale.dtype not in (torch.float16, torch.bfloat16)
 
 
+class DropPath(nn.Module):
+    """By what a branch of each image is multiplied: B images → B×1×1×1, 1 / (1 − p) or, with probability p, 0.
+
+    The numbers are made outside of the branch, so that blocks which differ in nothing else are one to a compiler.
+
+    Args:
+        drop_prob: p.
+    """
+
+    def __init__(self, drop_prob: float) -> None:
+        super().__init__()
+        self.drop_prob = drop_prob
+
+    def forward(self, x: Tensor) -> Tensor | None:
+        """None: all images keep it whole, as they do in evaluation."""
+        if not self.drop_prob or not self.training:
+            return None
+        keep = 1 - self.drop_prob
+        return torch.rand(len(x), 1, 1, 1, dtype=x.dtype, device=x.device).add_(keep).floor_().div_(keep)
+
+    def extra_repr(self) -> str:
+        return f'drop_prob={self.drop_prob}'
+
+
+def plus(x: Tensor, branch: Tensor, kept: Tensor | None) -> Tensor:
+    """x + branch · kept; None: it is kept."""
+    return x + branch if kept is None else torch.addcmul(x, branch, kept)
+
+
 class ResidualBlock(nn.Module):
     """x + ls₁ ⊙ mixer(norm₁(x)), then x + ls₂ ⊙ mlp(norm₂(x)), B×H×W×C → B×H×W×C.
 
@@ -95,11 +125,15 @@ class ResidualBlock(nn.Module):
             self.register_parameter(
                 name, None if layer_scale is None else nn.Parameter(torch.full((dim,), layer_scale))
             )
-        self.drop_path = DropPath(drop_path) if drop_path else nn.Identity()
+        self.drop_path = DropPath(drop_path)
 
-    def forward(self, x: Tensor) -> Tensor:
-        x = x + self.drop_path(scaled(self.mixer, self.norm1(x), self.layer_scale1))
-        return x + self.drop_path(scaled(self.mlp, self.norm2(x), self.layer_scale2))
+    def forward(self, x: Tensor, *others: Any) -> Any:
+        return self.through(x, self.drop_path(x), self.drop_path(x), *others)
+
+    def through(self, x: Tensor, kept1: Tensor | None, kept2: Tensor | None) -> Any:
+        """The map, given by what its branches are multiplied; see `DropPath`."""
+        x = plus(x, scaled(self.mixer, self.norm1(x), self.layer_scale1), kept1)
+        return plus(x, scaled(self.mlp, self.norm2(x), self.layer_scale2), kept2)
 
 
 class ClusterBlock(ResidualBlock):
@@ -119,10 +153,10 @@ class ClusterBlock(ResidualBlock):
         norms = GroupNorm(dim), GroupNorm(dim)
         super().__init__(norms, mixer, MLP(dim, int(dim * mlp_ratio)), dim, drop_path, layer_scale)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, *others: Any) -> Any:
         alone = not (self.training or torch.is_grad_enabled() or torch.compiler.is_compiling() or is_exporting())
         if x.device.type == 'cpu' and alone and foldable(self.layer_scale1):
             # In place: fresh memory costs more than the sums.
             x = self.mixer(self.norm1(x), self.layer_scale1).add_(x).contiguous()
             return self.mlp(self.norm2(x), self.layer_scale2, x)
-        return super().forward(x)
+        return super().forward(x, *others)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from fec_mm.ops import attention, reference_attention
 from fec_mm.ops.attention import Chosen, Gate
 
-from .block import ResidualBlock
+from .block import ResidualBlock, plus
 from .init import as_convolution
 from .tap import AssignmentTap
 
@@ -92,9 +92,9 @@ class ClusterAttention(nn.Module):
 class SharingBlock(ResidualBlock):
     """A block whose mixer takes the choice of the block before it, and hands it on."""
 
-    def forward(  # type: ignore[override]
-        self, x: Tensor, chosen: Chosen | None = None
+    def through(
+        self, x: Tensor, kept1: Tensor | None, kept2: Tensor | None, chosen: Chosen | None = None
     ) -> tuple[Tensor, Chosen]:
         y, chosen = self.mixer(self.norm1(x), chosen)
-        x = x + self.drop_path(y)
-        return x + self.drop_path(self.mlp(self.norm2(x))), chosen
+        x = plus(x, y, kept1)
+        return plus(x, self.mlp(self.norm2(x)), kept2), chosen
