@@ -13,12 +13,14 @@ from .hooks import keep_checkpoints_safe, leave_out_hooks
 from .images import allow_large_images
 from .replacing import replaced
 from .torchvision import await_torchvision, declare_torchvision_ops
+from .transformers import await_multimodal
 
 __all__ = [
     'adapt_to_device',
     'allow_checkpoint_globals',
     'allow_large_images',
     'apply',
+    'await_multimodal',
     'await_torchvision',
     'declare_torchvision_ops',
     'distributed',
@@ -32,6 +34,7 @@ __all__ = [
 def apply() -> None:
     """Whatever must hold before a toolbox is used; called by `fec_mm.registry`, cheap, as often as one likes."""
     await_torchvision()
+    await_multimodal()
     allow_checkpoint_globals()
     pass_over_hidden()
     import fec_mm.fileio  # noqa: F401  # registers the backend that configs dumped by our tools name; needs mmengine

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
-from collections.abc import Sequence
-from importlib.machinery import ModuleSpec
 from typing import Any
+
+from .importing import before_import
 
 _kept: dict[str, Any] = {}  # a torch.library.Library loses its definitions when it is garbage collected
 
@@ -43,17 +42,6 @@ def declare_torchvision_ops() -> None:
     _kept['torchvision'] = operators
 
 
-class _TorchvisionFinder:
-    """The first finder of `sys.meta_path`: prepares torchvision when it is imported, and finds nothing itself."""
-
-    def find_spec(self, fullname: str, path: Sequence[str] | None = None, target: Any = None) -> ModuleSpec | None:
-        if fullname == 'torchvision':
-            with contextlib.suppress(ValueError):
-                sys.meta_path.remove(self)
-            declare_torchvision_ops()
-        return None
-
-
 def await_torchvision() -> None:
     """Run `declare_torchvision_ops` when something imports torchvision, and not before.
 
@@ -61,5 +49,4 @@ def await_torchvision() -> None:
     (mmpretrain/models/multimodal, mmdet/models/backbones), also from their own `tools/train.py`, which knows nothing
     of fec_mm at that point.
     """
-    if 'torchvision' not in sys.modules and not any(isinstance(f, _TorchvisionFinder) for f in sys.meta_path):
-        sys.meta_path.insert(0, _TorchvisionFinder())
+    before_import('torchvision', declare_torchvision_ops)

@@ -108,6 +108,14 @@ def plan(device: str) -> list[Part]:
     def both(case: Case, **changes: Any) -> list[Part]:
         return [speed(case, mode=mode, **changes) for mode in ('train', 'eval')]
 
+    def others(case: Case) -> Iterator[Part]:
+        for arch, options in OTHERS:
+            # The transcription of near candidates holds scores of all pairs: not for large maps.
+            reference = case is cls or not options
+            yield from both(case, arch=arch, options=options, reference=reference)
+            if kind == 'gpu':
+                yield speed(case, arch=arch, options=options, reference=False, launch='graph', precision='float16')
+
     graphs = [speed(case, launch='graph', precision=p) for case in (cls, det) for p in ('float32', 'float16')]
     half = [(name, precision) for precision in ('float16', 'bfloat16') for name in CHECKED]
     parts = [
@@ -127,7 +135,7 @@ def plan(device: str) -> list[Part]:
         *both(cls, precision='float16'),
         *both(det, precision='float16'),
         *(graphs if kind == 'gpu' else []),
-        *(part for arch, options in OTHERS for case in (cls, det) for part in both(case, arch=arch, options=options)),
+        *(part for case in (cls, det) for part in others(case)),
         *(speed(cls, arch=peer, reference=False, precision=p) for p in ('float32', 'float16') for peer in PEERS),
         launches(cls),
         launches(det),

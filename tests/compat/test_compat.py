@@ -24,7 +24,7 @@ from fec_mm import compat
 
 def python(code: str, *path: Path) -> str:
     """What a fresh interpreter prints, without the finder that the environment's own .pth file may have installed."""
-    forget = 'import sys; sys.meta_path[:] = [f for f in sys.meta_path if type(f).__name__ != "_TorchvisionFinder"]\n'
+    forget = 'import sys; sys.meta_path[:] = [f for f in sys.meta_path if type(f).__name__ != "_Awaiting"]\n'
     done = subprocess.run(
         [sys.executable, '-c', forget + code],
         capture_output=True,
@@ -86,6 +86,20 @@ def test_declares_nothing_where_the_compiled_part_loads(broken_torchvision: Path
         'c.declare_torchvision_ops(); print([p.name for p in loaded], hasattr(torch.ops.torchvision, "nms"))'
     )
     assert python(code, broken_torchvision) == "['_C.so'] False"
+
+
+def test_mmpretrain_without_its_multimodal_models(tmp_path: Path) -> None:
+    """Beside a transformers that has not what they import."""
+    package, about = tmp_path / 'transformers', tmp_path / 'transformers-5.0.0.dist-info'
+    for folder in (package, about):
+        folder.mkdir()
+    (package / '__init__.py').write_text('')
+    (about / 'METADATA').write_text('Metadata-Version: 2.1\nName: transformers\nVersion: 5.0.0\n')
+    ready = 'import fec_mm.compat as c; c.await_torchvision()\n'
+    code = 'from mmpretrain.models import PoolFormer; print(PoolFormer.__name__)'
+    with pytest.raises(AssertionError, match='transformers'):
+        python(ready + code, tmp_path)
+    assert python(ready + 'c.apply()\n' + code, tmp_path).splitlines()[-1] == 'PoolFormer'
 
 
 def test_real_torchvision_imports() -> None:
