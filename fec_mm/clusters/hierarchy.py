@@ -9,10 +9,8 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from fec_mm.errors import UserError
-from fec_mm.optional import optional
 
 STEM_STRIDE = 4
 
@@ -104,34 +102,3 @@ def _grid(image_size: tuple[int, int], stem: tuple[int, int], halvings: int, dev
         for side, last in zip(image_size, stem)
     )
     return (rows[:, None] * (int(cols[-1]) + 1) + cols).flatten()
-
-
-def merge_clusters(labels: Tensor, features: Tensor, groups: int, seed: int = 0) -> Tensor:
-    """Merge the clusters of each image to a few groups, by k-means over the directions of their representatives.
-
-    Only clusters with pixels take part.
-
-    Args:
-        labels: B×H×W, of the last level.
-        features: The representatives that the labels are raster positions of, B×C×h×w: the backbone's last output.
-        groups: K, how many groups.
-        seed: Of k-means.
-
-    Returns:
-        B×H×W, the group of each pixel, from 0 for the group of most pixels to k − 1.
-
-    Raises:
-        UserError: An image has fewer clusters than `groups`, or scikit-learn is not installed.
-    """
-    cluster = optional('sklearn.cluster', 'merged clusters')
-    merged = []
-    for image_labels, vectors in zip(labels, F.normalize(features.detach().flatten(2).transpose(1, 2), dim=-1)):
-        used, inverse, pixels = image_labels.unique(return_inverse=True, return_counts=True)
-        if not 1 <= groups <= len(used):
-            raise UserError(f'cannot merge {len(used)} clusters to {groups} groups: ask for 1 to {len(used)} groups')
-        means = cluster.KMeans(groups, n_init=10, random_state=seed)
-        group = torch.as_tensor(means.fit_predict(vectors[used].double().cpu().numpy()), device=labels.device).long()
-        sizes = torch.zeros(groups, dtype=torch.long, device=labels.device).index_add(0, group, pixels)
-        rank = sizes.argsort(descending=True, stable=True).argsort()
-        merged.append(rank[group][inverse])
-    return torch.stack(merged)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fec_mm.clusters import Assignments, cluster_levels, layer_labels, merge_clusters, record_assignments
+from fec_mm.clusters import Assignments, cluster_levels, layer_labels, merge_regions, record_assignments
 from fec_mm.errors import shown
 
 from .inputs import TestPipeline
@@ -47,8 +47,8 @@ class Look:
         return [self._without_padding(labels) for labels in cluster_levels(*self._grids())]
 
     def groups(self, count: int) -> Tensor:
-        """The clusters of the last level merged to so many groups, 1×H'×W'; raises as `merge_clusters`."""
-        return merge_clusters(self.levels()[-1], self.features, count)
+        """The clusters of the last level merged to so many groups, 1×H'×W'; raises as `merge_regions`."""
+        return merge_regions(self.levels()[-1], self.features, self.image[None], count)
 
     def head(self, layer: str, head: int) -> Tensor:
         """The centers that the pixels went to in one head of an encode layer, 1×H'×W'."""

@@ -83,17 +83,6 @@ def test_no_pooling_and_no_clustering():
         pass
 
 
-def test_merge_finds_planted_groups_largest_first():
-    labels = torch.arange(16).view(1, 4, 4)
-    directions = torch.eye(3)
-    member = torch.tensor([0] * 3 + [1] * 8 + [2] * 5)
-    features = (directions[member] * torch.arange(1, 17)[:, None]).T.view(1, 3, 4, 4)
-    expected = torch.tensor([2] * 3 + [0] * 8 + [1] * 5).view(1, 4, 4)
-    assert (merge_clusters(labels, features, 3) == expected).all()
-    with pytest.raises(UserError, match='cannot merge 16'):
-        merge_clusters(labels, features, 17)
-
-
 def test_layer_labels_follow_the_positions_of_the_layer():
     size = (45, 70)
     model = FEC(ARCH, out_indices=(0, 1, 2, 3), layer_scale_init_value=0.5).eval()

@@ -41,7 +41,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--checkpoint', help='checkpoint file; without, the weights are as initialised')
     parser.add_argument('--out-dir', type=Path, required=True, help='folder for the pictures')
     parser.add_argument(
-        '--groups', type=int, help='also merge the clusters of the last level to so many groups (k-means)'
+        '--groups', type=int, help='also merge the clusters of the last level to so many groups of neighbours'
     )
     parser.add_argument(
         '--heads', nargs='+', default=[], metavar='STAGE.BLOCK:HEAD', help='also show heads of encoding layers'

@@ -214,7 +214,7 @@ function fillChain(cell) {
   }
   if (shown.groups.length) {
     const group = shown.groups[state.groups - 2][cell];
-    items.push(link('group', `Group ${group + 1} of ${state.groups}`, 'k-means over the last clusters’ representatives',
+    items.push(link('group', `Group ${group + 1} of ${state.groups}`, 'neighbours that are alike in colour, representative and place',
       GROUP_COLOURS[group % GROUP_COLOURS.length]));
     items[items.length - 1].dataset.group = group;
   }
