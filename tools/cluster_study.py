@@ -2,6 +2,7 @@
 
     python tools/cluster_study.py [--work-dir work_dirs/clusters] [--jobs 1] [--seeds 0 1 2] [--tasks NAME ...]
         [--variants NAME ...] [--folder DIR --classes NAME ... [--ignore-index LABEL] [--iterations N] [--crop PIXELS]]
+        [--baselines NAME ...]
 
 The tasks are those of the quick start, whose data have to be there (`make train TASK=…`, or tools/dataset_converters),
 and `folder`, any segmentation data set in the layout of ADE20K: DIR/images/{training,validation} and
@@ -27,6 +28,7 @@ from mmengine.config import Config
 from fec_mm.cli.jobs import run_jobs, run_tool
 from fec_mm.cli.run import run_cli
 from fec_mm.errors import UserError
+from fec_mm.evaluation.baselines import BASELINES
 from fec_mm.evaluation.cluster_summary import measure_lines, measure_table, score_table
 from fec_mm.fileio import AtomicBackend
 from fec_mm.models.layers import PoolSettings
@@ -54,6 +56,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--folder', type=Path, help='a segmentation data set in the layout of ADE20K')
     parser.add_argument('--classes', nargs='+', metavar='NAME', help='its classes, from label 0')
     parser.add_argument('--ignore-index', type=int, default=255, help='its label of pixels that do not count')
+    parser.add_argument(
+        '--baselines', nargs='*', choices=BASELINES, default=BASELINES, help='beside the clusters; default: all'
+    )
     parser.add_argument('--iterations', type=int, default=600, help='of training on it; default: 600')
     parser.add_argument('--crop', type=int, default=192, help='side of the crops of it; default: 192 pixels')
     args = parser.parse_args(argv)
@@ -113,11 +118,14 @@ def config(args: argparse.Namespace, task: str, variant: str, seed: int) -> Conf
     return cfg
 
 
-def run(folder: Path, cfg: Config, task: str, untrained: bool = True) -> dict[str, Any]:
+def run(
+    folder: Path, cfg: Config, task: str, untrained: bool = True, baselines: Sequence[str] = BASELINES
+) -> dict[str, Any]:
     """Train and measure in `folder`, or what is left of that.
 
     Args:
         untrained: Whether to measure the clusters of the model as initialised, too.
+        baselines: What to measure beside them.
 
     Returns:
         `score`, and of a segmenter the `rows` of eval_cluster_maps.py.
@@ -145,6 +153,7 @@ def run(folder: Path, cfg: Config, task: str, untrained: bool = True) -> dict[st
     if cfg.default_scope == 'mmseg':
         void = cfg.model.decode_head.get('ignore_index', 255)
         options = ['--checkpoint', checkpoint, '--ignore-index', void, '--out-dir', folder / 'maps']
+        options += ['--baselines', *baselines]
         _tool(folder, 'analysis_tools/eval_cluster_maps.py', file, *options, *['--untrained'][: int(untrained)])
         found['rows'] = json.loads((folder / 'maps' / 'cluster_maps.json').read_text())['rows']
     put(json.dumps(found).encode(), result)
@@ -182,7 +191,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     def one(name: tuple[str, str, int]) -> None:
         task, variant, seed = name
         # As initialised, a model with the loss is the one without.
-        found = run(args.work_dir / f'{task}_{variant}_{seed}', config(args, *name), task, variant != 'local+loss')
+        found = run(
+            args.work_dir / f'{task}_{variant}_{seed}',
+            config(args, *name),
+            task,
+            variant != 'local+loss',
+            args.baselines,
+        )
         with lock:
             results[name] = found
             write_summary(args.work_dir, {key: results[key] for key in names if key in results})

@@ -2,7 +2,7 @@
 
     python tools/analysis_tools/eval_cluster_maps.py CONFIG --out-dir DIR [--checkpoint FILE] [--untrained] [--maps
     NAME=DIR ...]
-        [--tolerance PIXELS] [--ignore-index LABEL] [--cfg-options ...]
+        [--baselines NAME ...] [--tolerance PIXELS] [--ignore-index LABEL] [--cfg-options ...]
 
 On the images of the config's test_dataloader, of mmseg. Every level's clusters are measured against the masks, and so
 are the square grid (what convolutions and patch embeddings group), SLIC, and Felzenszwalb and Huttenlocher's segments:
@@ -55,6 +55,13 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--untrained', action='store_true', help='also measure the model as initialised')
     parser.add_argument('--maps', nargs='+', default=[], metavar='NAME=DIR', help='also measure label maps from files')
     parser.add_argument('--out-dir', type=Path, required=True, help='folder for the results')
+    parser.add_argument(
+        '--baselines',
+        nargs='*',
+        choices=BASELINES,
+        default=BASELINES,
+        help='what to measure beside the clusters; Felzenszwalb takes most of the time; default: all',
+    )
     parser.add_argument(
         '--tolerance', type=int, help="of borders, in pixels; default: 0.0025 of the mask's diagonal, at least 1"
     )
@@ -176,7 +183,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     cfg = load_config(args.config, ('model', 'test_dataloader'), **common_options(args))
     if cfg.default_scope != 'mmseg':
         raise UserError(f'{args.config} is of {cfg.default_scope}: masks are what a config of mmseg has')
-    metric = ClusterMapMetric(args.ignore_index, args.tolerance, BASELINES, EQUAL)
+    metric = ClusterMapMetric(args.ignore_index, args.tolerance, args.baselines, EQUAL)
     from_files: list[list[dict[str, Any]]] = []
 
     def measure_files(inputs: Any, sample: dict[str, Any]) -> None:
