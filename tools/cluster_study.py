@@ -152,8 +152,8 @@ def run(
     found: dict[str, Any] = dict(score=json.loads(metrics.read_text())[SCORES[task][0]])
     if cfg.default_scope == 'mmseg':
         void = cfg.model.decode_head.get('ignore_index', 255)
-        options = ['--checkpoint', checkpoint, '--ignore-index', void, '--out-dir', folder / 'maps']
-        options += ['--baselines', *baselines]
+        options = ['--baselines', *baselines, '--checkpoint', checkpoint, '--ignore-index', void]
+        options += ['--out-dir', folder / 'maps']
         _tool(folder, 'analysis_tools/eval_cluster_maps.py', file, *options, *['--untrained'][: int(untrained)])
         found['rows'] = json.loads((folder / 'maps' / 'cluster_maps.json').read_text())['rows']
     put(json.dumps(found).encode(), result)
