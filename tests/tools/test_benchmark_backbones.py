@@ -148,7 +148,7 @@ def test_runs_only_what_is_missing(folder: Path, tmp_path: Path, monkeypatch: py
     bench.main(argv)
     assert len(called) == done
     text = (work_dir / 'summary.md').read_text()
-    assert '| fec | 1,192,756 |' in text and '| 61.00 ± 1.41 | 60.00, 62.00 | 90.00 ± 0.00 |' in text
+    assert '| fec | 1,193,066 |' in text and '| 61.00 ± 1.41 | 60.00, 62.00 | 90.00 ± 0.00 |' in text
     assert '| fec | encode layers |' in text and '| fec | pooling layers |' in text and '| swin |' not in text
     assert {path.name for path in work_dir.iterdir() if path.is_file()} == {'summary.json', 'summary.md', 'cost.png'}
     with pytest.raises(UserError, match='is of other settings'):

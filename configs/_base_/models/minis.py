@@ -1,9 +1,8 @@
-# Backbones of about a million parameters, for the quick starts and for tools/benchmark_backbones.py: where the family allows it, five
-# blocks in four stages, as wide as the quick start's FEC. `channels` are those of the last map.
-_base_ = 'fec_mini.py'
+# Backbones of about a million parameters, for tools/benchmark_backbones.py: where the family allows it, five blocks in four stages,
+# as wide as the quick start's FEC. `channels` are those of the last map.
+_base_ = ['fec_mini.py', 'enformer_mini.py', 'cluenet_mini.py']
 # At the published layer scales, 1e-5 and the like, the blocks would hardly contribute within minutes of training.
 scale = dict(layer_scale_init_value=1.0)
-stages = dict(depths=(1, 1, 2, 1), embed_dims=(32, 64, 128, 192), num_heads=(2, 4, 4, 8), head_dims=(16, 16, 16, 16))
 minis = {
     'fec': dict(channels=192, backbone=dict(type='fec_mm.FEC', arch=_base_.fec_mini, **scale)),
     'fec-local': dict(
@@ -11,21 +10,8 @@ minis = {
         backbone=dict(type='fec_mm.FEC', arch=_base_.fec_mini, pool=dict(candidates='near'), **scale)),
     'context-cluster': dict(
         channels=192, backbone=dict(type='fec_mm.ContextCluster', arch=_base_.fec_mini, **scale)),
-    'enformer': dict(
-        channels=192,
-        backbone=dict(
-            type='fec_mm.EnFormer',
-            arch=dict(
-                **stages,
-                kernel_sizes=(3, 3, 3, 3),
-                centers_per_side=((4, 4), (4, 4), (2, 2), (2, 2)),
-                agents_per_side=(8, 0, 0, 0)),
-            **scale)),
-    'cluenet': dict(
-        channels=192,
-        backbone=dict(
-            type='fec_mm.CLUENet',
-            arch=dict(**stages, mlp_ratios=(4, 4, 4, 4), centers_per_side=(4, 4, 2, 2), pool_norm=True))),
+    'enformer': dict(channels=192, backbone=dict(type='fec_mm.EnFormer', arch=_base_.enformer_mini, **scale)),
+    'cluenet': dict(channels=192, backbone=dict(type='fec_mm.CLUENet', arch=_base_.cluenet_mini)),
     'resnet': dict(
         channels=168, backbone=dict(type='ResNet', depth=18, base_channels=21, stem_channels=21)),
     'poolformer': dict(
