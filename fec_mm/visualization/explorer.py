@@ -25,6 +25,7 @@ from .look import Look
 
 MAX_GROUPS = 12
 TOP_CLASSES = 5
+SURE = 65_535  # a membership of 1
 
 
 def explorer_page(looks: Sequence[Look], title: str, classes: Sequence[str] | None = None) -> str:
@@ -71,11 +72,11 @@ def explorer_entry(look: Look, classes: Sequence[str] | None = None) -> dict[str
 
 
 def _layer(look: Look, name: str) -> dict[str, Any]:
-    """An encode layer's assignments and, of soft ones, how sure they are, from 0 to 255."""
+    """An encode layer's assignments and, of soft ones, how large their memberships are, from 0 to `SURE`."""
     packed = dict(name=_layer_name(name), **_pack(look.record.encodes[name][0].cpu().numpy()))
     if name in look.record.confidences:
         shares = look.record.confidences[name][0].float().cpu().numpy()
-        packed['confidence'] = _pack((255 * shares).round().astype(np.int64))
+        packed['confidence'] = _pack((SURE * shares).round().astype(np.int64))
     return packed
 
 

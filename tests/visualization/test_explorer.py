@@ -16,7 +16,7 @@ from torch import nn
 
 from fec_mm.clusters import record_assignments
 from fec_mm.models import FEC, CLUENet, ContextCluster, EnFormer
-from fec_mm.visualization.explorer import explorer_entry, explorer_page
+from fec_mm.visualization.explorer import SURE, explorer_entry, explorer_page
 from fec_mm.visualization.look import Look, logit_shares
 
 ARCH = dict(
@@ -114,7 +114,7 @@ def test_soft_assignments_come_with_their_confidence() -> None:
     for (name, ids), layer in zip(look.record.encodes.items(), entry['layers']):
         assert np.array_equal(unpacked(layer), ids[0])
         shares = look.record.confidences[name][0].numpy()
-        assert np.abs(unpacked(layer['confidence']) / 255 - shares).max() <= 0.5 / 255 + 1e-6
+        assert np.abs(unpacked(layer['confidence']) / SURE - shares).max() <= 0.5 / SURE + 1e-6
     assert not any('confidence' in layer for layer in explorer_entry(look_with(FEC))['layers'])
 
 
@@ -322,10 +322,13 @@ def test_soft_heads_are_as_opaque_as_they_are_sure(browser: Any, tmp_path: Path)
     head = page.chain()['head']
     assert int(head['center']) == look.head(name, 0)[0, 33, 61]
     sure = look.confidence(name, 0)[0, 33, 61].item()
-    assert float(head['confidence']) == pytest.approx(sure, abs=0.003) and 'membership' in head['text']
+    assert float(head['confidence']) == pytest.approx(sure, abs=1e-4) and 'membership' in head['text']
     grey = look.image[33, 61] @ np.array([1, 2, 1]) / 4
     hue = 137.508 * int(head['center'])
     colour = [150 + 95 * np.cos(np.deg2rad(hue - shift)) for shift in (0, 120, 240)]
+    page.js("document.querySelector('[name=view][value=head]').click()")
+    assert 'Memberships are soft' in browser.find_element('id', 'soft').text
+    sure /= look.record.confidences[name][0, 0].max().item()  # the largest is as opaque as hard assignments are
     shown = page.pixel('base', 61, 33)[:3]
     assert np.allclose(shown, [sure * 0.6 * c + (1 - sure * 0.6) * grey for c in colour], atol=2)
     assert page.complaints() == []
