@@ -16,18 +16,18 @@ import pytest
 from fec_mm.cli import test, train
 
 ROOT = Path(__file__).parents[1]
-# Its data, the score, and what makes it short.
+SHORT_CLASSIFICATION = [
+    'train_cfg.max_epochs=1',
+    'train_cfg.val_interval=1',
+    'train_dataloader.dataset.indices=128',
+    'val_dataloader.dataset.indices=50',
+    'test_dataloader.dataset.indices=50',
+]
+# The score of a config, and what makes it short.
 TASKS = {
-    'classification': (
-        'accuracy/top1',
-        [
-            'train_cfg.max_epochs=1',
-            'train_cfg.val_interval=1',
-            'train_dataloader.dataset.indices=128',
-            'val_dataloader.dataset.indices=50',
-            'test_dataloader.dataset.indices=50',
-        ],
-    ),
+    'classification': ('accuracy/top1', SHORT_CLASSIFICATION),
+    'classification_enformer': ('accuracy/top1', SHORT_CLASSIFICATION),
+    'classification_cluenet': ('accuracy/top1', SHORT_CLASSIFICATION),
     'detection': ('coco/bbox_mAP_50', ['train_cfg.max_epochs=1', 'train_cfg.val_interval=1']),
     'segmentation': (
         'mIoU',

@@ -25,16 +25,17 @@ from typing import Any
 
 from mmengine.config import Config
 
-from fec_mm.cli.jobs import run_jobs, run_tool
+from fec_mm.apis.models import project_folder
+from fec_mm.cli.jobs import run_jobs
 from fec_mm.cli.run import run_cli
+from fec_mm.cli.study import begin_run, run_step
 from fec_mm.errors import UserError
 from fec_mm.evaluation.baselines import BASELINES
 from fec_mm.evaluation.cluster_summary import measure_lines, measure_table, score_table
-from fec_mm.fileio import AtomicBackend
+from fec_mm.fileio import write_whole
 from fec_mm.models.layers import PoolSettings
 
-TOOLS = Path(__file__).resolve().parent
-QUICKSTART = TOOLS.parent / 'configs' / 'quickstart'
+QUICKSTART = project_folder() / 'configs' / 'quickstart'
 SCORES = {
     'folder': ('mIoU', 'mIoU (%)'),
     'segmentation': ('mIoU', 'mIoU (%)'),
@@ -133,44 +134,32 @@ def run(
     Raises:
         UserError: A tool failed; what it said is in `folder/log`.
     """
-    file, record, result = (folder / name for name in ('config.py', 'settings.json', 'result.json'))
-    settings = json.dumps(cfg.to_dict(), sort_keys=True)
-    if record.is_file() and record.read_text() != settings:
-        raise UserError(f'{folder} is of other settings: choose another --work-dir, or remove it')
+    file, result = begin_run(folder, cfg), folder / 'result.json'
     if result.is_file():
         return json.loads(result.read_text())
-    put = AtomicBackend().put
-    put(cfg.pretty_text.encode(), file)
-    put(settings.encode(), record)
     metrics = folder / 'metrics.json'
     if not metrics.is_file():
-        _tool(folder, 'train.py', file, '--work-dir', folder / 'train', '--resume')
+        run_step(folder, 'train.py', file, '--work-dir', folder / 'train', '--resume')
     checkpoint = (folder / 'train' / 'last_checkpoint').read_text().strip()
     if not metrics.is_file():
         out = ('--out', metrics, '--out-item', 'metrics')
-        _tool(folder, 'test.py', file, checkpoint, '--work-dir', folder / 'test', *out)
+        run_step(folder, 'test.py', file, checkpoint, '--work-dir', folder / 'test', *out)
     found: dict[str, Any] = dict(score=json.loads(metrics.read_text())[SCORES[task][0]])
     if cfg.default_scope == 'mmseg':
         void = cfg.model.decode_head.get('ignore_index', 255)
         options = ['--baselines', *baselines, '--checkpoint', checkpoint, '--ignore-index', void]
         options += ['--out-dir', folder / 'maps']
-        _tool(folder, 'analysis_tools/eval_cluster_maps.py', file, *options, *['--untrained'][: int(untrained)])
+        run_step(folder, 'analysis_tools/eval_cluster_maps.py', file, *options, *['--untrained'][: int(untrained)])
         found['rows'] = json.loads((folder / 'maps' / 'cluster_maps.json').read_text())['rows']
-    put(json.dumps(found).encode(), result)
+    write_whole(result, json.dumps(found))
     print(f'{folder.name}: done', flush=True)
     return found
-
-
-def _tool(folder: Path, tool: str, *arguments: object) -> None:
-    if run_tool(folder / 'log', TOOLS / tool, *arguments):
-        raise UserError(f'tools/{tool} failed in {folder}: {(folder / "log").read_text().strip().splitlines()[-1]}')
 
 
 def write_summary(work_dir: Path, results: Results) -> None:
     """Write `summary.md`, `summary.json`, and plots of the measures of each task that has label maps."""
     from fec_mm.visualization.cluster_figures import measure_figure
 
-    put = AtomicBackend().put
     runs = [dict(task=task, variant=variant, seed=seed, **found) for (task, variant, seed), found in results.items()]
     parts = [score_table(runs, {task: title for task, (_, title) in SCORES.items()})]
     for task in dict.fromkeys(each['task'] for each in runs if 'rows' in each):
@@ -178,9 +167,9 @@ def write_summary(work_dir: Path, results: Results) -> None:
         parts += [f'\n## {task}\n', measure_table(own)]
         picture = BytesIO()
         measure_figure(measure_lines(own)).savefig(picture, format='png', dpi=100)
-        put(picture.getvalue(), work_dir / f'{task}.png')
-    put(json.dumps(runs, indent=1).encode(), work_dir / 'summary.json')
-    put('\n'.join([*parts, '']).encode(), work_dir / 'summary.md')
+        write_whole(work_dir / f'{task}.png', picture.getvalue())
+    write_whole(work_dir / 'summary.json', json.dumps(runs, indent=1))
+    write_whole(work_dir / 'summary.md', '\n'.join([*parts, '']))
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -23,10 +23,10 @@ from typing import Any
 import numpy as np
 from mmengine.config import Config
 
-from fec_mm.cli.jobs import run_jobs, run_tool
+from fec_mm.cli.jobs import run_jobs
 from fec_mm.cli.run import run_cli
+from fec_mm.cli.study import begin_run, run_step
 from fec_mm.datasets.digits import load_digits, load_uci_digits
-from fec_mm.errors import UserError
 from fec_mm.evaluation.layer_probe import probe
 from fec_mm.evaluation.probe_report import markdown, score
 from fec_mm.fileio import write_whole
@@ -85,23 +85,18 @@ def run(folder: Path, text: str, uci: Path) -> dict[str, Any]:
     Raises:
         UserError: A tool failed; what it said is in `folder/log`.
     """
-    file, record = folder / 'config.py', folder / 'settings.json'
     cfg = Config.fromstring(text, '.py')
-    settings = json.dumps(cfg.to_dict(), sort_keys=True)  # with all that it inherits
-    if record.is_file() and record.read_text() != settings:
-        raise UserError(f'{folder} is of other settings: choose another --work-dir, or remove it')
+    file = begin_run(folder, cfg)
     results = []
     for name, options in (
         ('probe', ()),
         (f'probe_{UCI}', ('--cfg-options', f'test_dataloader.dataset.dataset.data_root={uci}')),
     ):
         if not (folder / name / 'index.html').is_file():
-            write_whole(file, text)
-            write_whole(record, settings)
             checkpoint = folder / 'train' / f'epoch_{cfg.max_epochs}.pth'
             if not checkpoint.is_file():
-                _tool(folder, 'train.py', file, '--work-dir', folder / 'train', '--resume')
-            _tool(
+                run_step(folder, 'train.py', file, '--work-dir', folder / 'train', '--resume')
+            run_step(
                 folder,
                 'analysis_tools/probe_clusters.py',
                 file,
@@ -117,11 +112,6 @@ def run(folder: Path, text: str, uci: Path) -> dict[str, Any]:
             print(f'{folder.name}: {name} done', flush=True)
         results.append(json.loads((folder / name / 'results.json').read_text()))
     return {**results[0], UCI: results[1]['layers']}
-
-
-def _tool(folder: Path, tool: str, *arguments: object) -> None:
-    if run_tool(folder / 'log', TOOLS / tool, *arguments):
-        raise UserError(f'tools/{tool} failed in {folder}: {(folder / "log").read_text().strip().splitlines()[-1]}')
 
 
 def pixel_scores() -> dict[str, dict[str, Any]]:

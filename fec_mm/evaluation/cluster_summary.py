@@ -25,7 +25,8 @@ def over_seeds(values: Sequence[float | None]) -> tuple[float, float]:
     return mean, float(np.std(numbers, ddof=1)) if len(numbers) > 1 else float('nan')
 
 
-def _cell(values: Sequence[float | None], digits: int = 3) -> str:
+def cell(values: Sequence[float | None], digits: int = 3) -> str:
+    """Mean ± standard deviation, or what there is of them."""
     mean, deviation = over_seeds(values)
     shown = f'{mean:.{digits}f}' if mean == mean else ''
     return f'{shown} ± {deviation:.{digits}f}' if deviation == deviation else shown
@@ -41,7 +42,7 @@ def score_table(runs: Sequence[Run], titles: Mapping[str, str]) -> str:
     for (task, variant), group in _groups(runs, 'task', 'variant').items():
         scores = [run['score'] for run in group]
         each = ', '.join(f'{run["seed"]}: {run["score"]:.4g}' for run in group)
-        lines.append(f'| {task} | {titles[task]} | {variant} | {_cell(scores)} | {each} |')
+        lines.append(f'| {task} | {titles[task]} | {variant} | {cell(scores)} | {each} |')
     return '\n'.join(lines)
 
 
@@ -49,9 +50,9 @@ def measure_table(runs: Sequence[Run]) -> str:
     """A Markdown table of the measures of one task's runs: each level, variant, model and baseline."""
     lines = [f'| level | | {" | ".join(COLUMNS)} |', '|' + '---|' * (2 + len(COLUMNS))]
     for (level, what), rows in measured(runs).items():
-        cells = [_cell([row[name] for row in rows], 0) for name in COLUMNS[:2]]
-        cells += [_cell([row['pieces'] / row['segments'] for row in rows], 2)]
-        cells += [_cell([row[name] for row in rows]) for name in MEASURES]
+        cells = [cell([row[name] for row in rows], 0) for name in COLUMNS[:2]]
+        cells += [cell([row['pieces'] / row['segments'] for row in rows], 2)]
+        cells += [cell([row[name] for row in rows]) for name in MEASURES]
         lines.append(f'| {level} | {what} | {" | ".join(cells)} |')
     return '\n'.join(lines)
 

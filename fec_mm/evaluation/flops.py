@@ -160,6 +160,7 @@ MOVING = {
         'masked_select',
         'linspace',
         '_reshape_alias',
+        'im2col',
     )
 }
 

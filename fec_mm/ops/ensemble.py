@@ -77,21 +77,22 @@ def ensemble(
     sides = [_side(fuzzy), _side(hard)]
     with torch.autocast(x.device.type, enabled=False):
         fuzzy_mean, hard_mean, *agent = adaptive_means(full(x), sides + [agents] * bool(agents))
-        _, *parts = in_weight.chunk(5)
-        _, *shifts = in_bias.chunk(5)
-        centers = [
-            F.linear(mean.flatten(1, 2), full(part), full(shift)).unflatten(2, (heads, -1)).transpose(1, 2)
-            for mean, part, shift in zip((fuzzy_mean, fuzzy_mean, hard_mean, hard_mean), parts, shifts)
+        width = len(in_weight) // 5
+        parts = [width, 2 * width, 2 * width]  # positions, then keys and values of each clustering
+        pairs = [
+            F.linear(mean.flatten(1, 2), full(weight), full(bias)).unflatten(2, (2, heads, -1)).permute(2, 0, 3, 1, 4)
+            for mean, weight, bias in zip((fuzzy_mean, hard_mean), in_weight.split(parts)[1:], in_bias.split(parts)[1:])
         ]
     maps = F.linear(agent[0].to(x.dtype) if agents else x, in_weight, in_bias).flatten(1, 2)
     with torch.autocast(x.device.type, enabled=False):
         p, k1, v1, k2, v2 = full(maps).unflatten(2, (5, heads, -1)).permute(2, 0, 3, 1, 4)
         p, k1, k2 = (normalize(t) for t in (p, k1, k2))
-        q1, q2 = _queries(centers[0], fuzzy), _queries(centers[2], hard)
+        (c1, m1), (c2, m2) = pairs
+        q1, q2 = _queries(c1, fuzzy), _queries(c2, hard)
         rep = torch.cat(
             [
-                _fuzzy_representatives(with_ones(k1), q1, with_ones(v1), centers[1]),
-                _hard_representatives(with_ones(k2), q2, with_ones(v2), centers[3], noise),
+                _fuzzy_representatives(with_ones(k1), q1, with_ones(v1), m1),
+                _hard_representatives(with_ones(k2), q2, with_ones(v2), m2, noise),
             ],
             2,
         )

@@ -18,12 +18,14 @@ import cv2
 import numpy as np
 import torch
 
+from fec_mm.clusters.hierarchy import STEM_STRIDE
 from fec_mm.errors import shown
 
 from .look import Look
 
 MAX_GROUPS = 12
 TOP_CLASSES = 5
+SURE = 65_535  # a membership of 1
 
 
 def explorer_page(looks: Sequence[Look], title: str, classes: Sequence[str] | None = None) -> str:
@@ -59,13 +61,23 @@ def explorer_entry(look: Look, classes: Sequence[str] | None = None) -> dict[str
         width=width,
         height=height,
         png=base64.b64encode(png.tobytes()).decode(),
-        stem=list((pools or list(encodes.values()))[0].shape[2:]),
+        stem=list(look.record.stem_size),
+        stride=1 if look.record.stem_size == look.record.image_size else STEM_STRIDE,
         pools=[_pack(ids[0, 0].cpu().numpy()) for ids in pools],
         last=list(look.features.shape[2:]),
-        layers=[dict(name=_layer_name(name), **_pack(ids[0].cpu().numpy())) for name, ids in encodes.items()],
+        layers=[_layer(look, name) for name in encodes],
         groups=_groups(look) if levels else [],
         classifier=_classifier(look, classes),
     )
+
+
+def _layer(look: Look, name: str) -> dict[str, Any]:
+    """An encode layer's assignments and, of soft ones, how large their memberships are, from 0 to `SURE`."""
+    packed = dict(name=_layer_name(name), **_pack(look.record.encodes[name][0].cpu().numpy()))
+    if name in look.record.confidences:
+        shares = look.record.confidences[name][0].float().cpu().numpy()
+        packed['confidence'] = _pack((SURE * shares).round().astype(np.int64))
+    return packed
 
 
 def _groups(look: Look) -> list[dict[str, Any]]:

@@ -62,8 +62,8 @@ def cluster_figure(
         image: H×W×3.
         maps: By the name of each, label maps, H×W: levels, merged groups, heads.
         title: Of the whole figure.
-        confidences: Of soft maps by the same names, H×W from 0 to 1: how opaque the colours are on white. Default:
-            none.
+        confidences: Of soft maps by the same names, H×W from 0 to 1: the colours on white are as opaque as these are
+            beside the largest of the map, which the title names. Default: none.
 
     Returns:
         A matplotlib figure, which belongs to no window: use its `savefig`.
@@ -78,11 +78,11 @@ def cluster_figure(
     large = enlarge(image)
     _show(axes[0, 0], large, f'input, {width}×{height}')
     for (upper, lower), (name, labels) in zip(axes.T[1:], maps.items()):
-        _show(
-            upper,
-            enlarge(mean_colours(image, labels, (confidences or {}).get(name))),
-            f'{name}: {len(np.unique(labels))}',
-        )
+        title_of_map, sure = f'{name}: {len(np.unique(labels))}', (confidences or {}).get(name)
+        if sure is not None:
+            # Among many centers even the largest memberships are small.
+            title_of_map, sure = f'{title_of_map}\nlargest membership {sure.max():.2g}', sure / sure.max()
+        _show(upper, enlarge(mean_colours(image, labels, sure)), title_of_map)
         _show(lower, outlines(large, enlarge(labels)))
     if title:
         figure.suptitle(shown(title), parse_math=False)

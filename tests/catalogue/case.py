@@ -165,5 +165,6 @@ def command(name: str, place: Place, argv: tuple[str, ...]) -> Callable[[], obje
         'convert': lambda: tool('model_converters/convert_released.py').main(
             more or [checkpoint, f'{place.folder}/result.pkl']
         ),
+        'fuse': lambda: tool('model_converters/fuse.py').main([config, checkpoint, f'{place.folder}/result.pkl']),
     }
     return tools[name]

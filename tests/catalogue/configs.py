@@ -70,6 +70,36 @@ CASES = [
         config="model['backbone']['arch'] = 'huge'\n",
     ),
     Case(
+        'A task of EnFormer that there is not',
+        'It was mistyped: a task names the published centers and agents.',
+        'Choose one that is named, or set centers_per_side and agents_per_side.',
+        "EnFormer has no task 'panoptic': choose one of classification, segmentation, detection (correct the config)",
+        config="model['backbone'] = dict(type='fec_mm.EnFormer', arch='small', task='panoptic')\n",
+    ),
+    Case(
+        'Centers of EnFormer that are no pairs',
+        'Each stage has a fuzzy and a partitional clustering.',
+        'Give one number for each stage, or one for each clustering.',
+        'EnFormer: centers_per_side has (6, 5, 4) for a stage: give one number, or one per clustering (correct the '
+        'config)',
+        config="model['backbone'] = dict(type='fec_mm.EnFormer', arch='small', centers_per_side=[(6, 5, 4)] * 4)\n",
+    ),
+    Case(
+        'A stem of CLUENet that there is not',
+        'The published stems keep the size of the image, or quarter its sides.',
+        'Give 1 or 4.',
+        'CLUENet: stem_stride=2 must be 1 or 4 (correct the config)',
+        config="model['backbone'] = dict(type='fec_mm.CLUENet', arch=dict({key: fec[key] for key in ('depths', "
+        "'embed_dims', 'num_heads', 'head_dims')}, stem_stride=2))\n",
+    ),
+    Case(
+        'A model with nothing to fold',
+        'Only EnFormer has a form for deployment.',
+        'Deploy it as it is.',
+        'ImageClassifier has nothing to fold: only fec_mm.EnFormer has a form for deployment',
+        tools=('fuse',),
+    ),
+    Case(
         'A list of the wrong length',
         'Every stage needs a number of its own.',
         'Give one number for each stage.',

@@ -5,35 +5,38 @@ from __future__ import annotations
 import pytest
 from mmengine.registry import MODELS, OPTIM_WRAPPER_CONSTRUCTORS, DefaultScope
 
-from fec_mm.models import FEC, ContextCluster
-from fec_mm.models.backbones.cluster_backbone import ClusterBackbone
+from fec_mm.models import FAMILIES, FEC
+from fec_mm.models.backbones.staged_backbone import StagedBackbone
 
 from .test_backbones import ALL, TINY, build
 
 # Blocks of the stages: 1, 1, 2, 1.
 DEPTHS = {
-    'stem.proj.weight': 0,
-    'stages.0.0.mixer.f.weight': 1,
+    'stem.': 0,
+    'stages.0.0.': 1,
     'downsamples.0.': 2,
-    'stages.1.0.norm1.weight': 2,
+    'stages.1.0.': 2,
     'downsamples.1.': 3,
-    'stages.2.0.mlp.fc1.weight': 3,
-    'stages.2.1.layer_scale1': 4,
+    'stages.2.0.': 3,
+    'stages.2.1.': 4,
     'downsamples.2.': 5,
-    'stages.3.0.mixer.alpha': 5,
-    'norm0.weight': 6,
-    'norm3.bias': 6,
+    'stages.3.0.': 5,
+    'norm': 6,
 }
 
 
-@pytest.mark.parametrize('family', [FEC, ContextCluster])
+@pytest.mark.parametrize('family', FAMILIES)
 @pytest.mark.parametrize('prefix', ['', 'backbone.'])
-def test_depth_of_every_parameter(family: type[ClusterBackbone], prefix: str) -> None:
+def test_depth_of_every_parameter(family: type[StagedBackbone], prefix: str) -> None:
     model = build(family)
+    left = dict(model.named_parameters())
     for start, depth in DEPTHS.items():
-        names = [name for name, _ in model.named_parameters() if name.startswith(start)]
+        names = [name for name in left if name.startswith(start)]
         assert names
         assert {model.get_layer_depth(prefix + name, prefix) for name in names} == {(depth, 7)}
+        for name in names:
+            del left[name]
+    assert not left
     assert model.get_layer_depth('head.fc.weight', 'backbone.') == (6, 7)
 
 

@@ -83,7 +83,7 @@ def test_runs_only_what_is_missing(options: Namespace, monkeypatch: pytest.Monke
             found = rows(int(folder.name[-1]), '--untrained' in arguments)
             (out / 'cluster_maps.json').write_text(json.dumps(dict(rows=found)))
 
-    monkeypatch.setattr(study, '_tool', tool)
+    monkeypatch.setattr(study, 'run_step', tool)
     argv = ['--folder', str(options.folder), '--classes', 'ground', 'square', '--work-dir', str(options.work_dir)]
     argv += ['--variants', 'published', 'local+loss', '--seeds', '0', '1']
     with pytest.raises(KeyboardInterrupt):

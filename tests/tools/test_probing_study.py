@@ -58,7 +58,7 @@ def test_runs_only_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         else:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(study, '_tool', tool)
+    monkeypatch.setattr(study, 'run_step', tool)
     text = study.config('vit-mini', 'natural', 0)
     with pytest.raises(KeyboardInterrupt):
         study.run(tmp_path / 'run', text, tmp_path)
@@ -67,11 +67,6 @@ def test_runs_only_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert study.run(tmp_path / 'run', text, tmp_path) == expected and len(called) == 4
     with pytest.raises(UserError, match='is of other settings'):
         study.run(tmp_path / 'run', f'{text}max_epochs = 1\n', tmp_path)
-
-
-def test_a_tool_that_fails_says_why(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r'tools/train\.py failed in .*: error: config nowhere\.py does not exist'):
-        study._tool(tmp_path, 'train.py', 'nowhere.py')
 
 
 def test_summary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from fec_mm.visualization import mean_colours, outlines
+from fec_mm.visualization import cluster_figure, mean_colours, outlines
+from fec_mm.visualization.figures import enlarge
 
 
 def test_renderings():
@@ -20,3 +21,18 @@ def test_renderings():
             ]
             border = any(n != labels[y, x] for n in near)
             assert (drawn[y, x] == ([0, 255, 0] if border else image[y, x])).all()
+
+
+def test_soft_maps_are_as_opaque_as_they_are_sure() -> None:
+    rng = np.random.default_rng(1)
+    image, labels = rng.integers(0, 256, (9, 7, 3)).astype(np.uint8), rng.integers(0, 4, (9, 7))
+    sure = rng.random((9, 7)) / 10
+    hard, white = mean_colours(image, labels, np.ones((9, 7))), mean_colours(image, labels, np.zeros((9, 7)))
+    assert (hard == mean_colours(image, labels)).all() and (white == 255).all()
+    half = mean_colours(image, labels, np.full((9, 7), 0.5)).astype(int)
+    assert np.abs(2 * half - hard - 255).max() <= 2
+    figure = cluster_figure(image, dict(soft=labels, plain=labels), confidences=dict(soft=sure))
+    soft, plain = (ax for ax in figure.axes if ax.get_title().startswith(('soft', 'plain')))
+    assert f'largest membership {sure.max():.2g}' in soft.get_title() and 'membership' not in plain.get_title()
+    assert (soft.images[0].get_array() == enlarge(mean_colours(image, labels, sure / sure.max()))).all()
+    assert (plain.images[0].get_array() == enlarge(hard)).all()

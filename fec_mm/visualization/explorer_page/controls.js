@@ -47,7 +47,7 @@ function pressed(event) {
   const arrows = {ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1]};
   const views = VIEWS.filter(view => !document.querySelector(`[name=view][value=${view}]`).disabled);
   const {entry} = shown, levels = entry.pools.length;
-  if (key in arrows && !own) moveTo(...arrows[key].map((d, i) => [state.x, state.y][i] + d * step * STEM_STRIDE));
+  if (key in arrows && !own) moveTo(...arrows[key].map((d, i) => [state.x, state.y][i] + d * step * entry.stride));
   else if (key === ' ' && !own) { state.held = !state.held; probe(); }
   else if (event.target.matches('select')) return;  // there, letters choose an option
   else if (+key >= 1 && +key <= levels) { state.level = +key; render(); }

@@ -1,8 +1,7 @@
 'use strict';
-// From what the layers assigned to label maps. A map has one number per cell: a position of the stem's map, 4×4 pixels; the
-// last row and column of cells reach to the edge of the picture.
+// From what the layers assigned to label maps. A map has one number per cell: a position of the stem's map, so many pixels wide and
+// high as its stride says; the last row and column of cells reach to the edge of the picture.
 
-const STEM_STRIDE = 4;
 const KINDS = {u1: Uint8Array, u2: Uint16Array, u4: Uint32Array, f4: Float32Array};
 
 function decode(data, kind) {
@@ -12,14 +11,14 @@ function decode(data, kind) {
 
 // The cells of a picture: edges in pixels (one more than cells), and how many rows and columns are not padding alone.
 function cellsOf(entry) {
-  const edges = (count, length) => Array.from({length: count + 1}, (_, i) => i < count ? Math.min(i * STEM_STRIDE, length) : length);
-  const [h, w] = entry.stem;
+  const [h, w] = entry.stem, stride = entry.stride;
+  const edges = (count, length) => Array.from({length: count + 1}, (_, i) => i < count ? Math.min(i * stride, length) : length);
   const ys = edges(h, entry.height), xs = edges(w, entry.width);
-  return {h, w, ys, xs, rows: ys.filter(y => y < entry.height).length, cols: xs.filter(x => x < entry.width).length};
+  return {h, w, ys, xs, stride, rows: ys.filter(y => y < entry.height).length, cols: xs.filter(x => x < entry.width).length};
 }
 
 function cellAt(cells, x, y) {
-  return [Math.min(y / STEM_STRIDE | 0, cells.rows - 1), Math.min(x / STEM_STRIDE | 0, cells.cols - 1)];
+  return [Math.min(y / cells.stride | 0, cells.rows - 1), Math.min(x / cells.stride | 0, cells.cols - 1)];
 }
 
 // For each level, from 0 for the stem's own positions: which position of that level's map a cell belongs to.

@@ -3,6 +3,7 @@
 const LEVEL_COLOURS = ['#ffe14d', '#5cc8ff', '#ff7043', '#c78bff', '#7ddc6f'];
 const GROUP_COLOURS = ['#4477aa', '#ee6677', '#228833', '#ccbb44', '#66ccee', '#aa3377', '#bbbbbb', '#ee8866', '#44bb99',
   '#ffaabb', '#99ddff', '#77aadd'];
+const SURE = 65535;  // a membership of 1
 const VIEWS = ['image', 'clusters', 'groups', 'head', 'class'];
 
 const element = id => document.getElementById(id);
@@ -27,7 +28,9 @@ function decoded(entry, picture) {
     }),
     layers: entry.layers.map(layer => {
       const [heads, h, w] = layer.shape, ids = decode(layer.data, layer.kind);
-      return {heads, label: head => positionsIn(entry, levels, h, w).map(position => ids[head * h * w + position])};
+      const sure = layer.confidence ? decode(layer.confidence.data, layer.confidence.kind) : null;
+      const at = (numbers, head) => positionsIn(entry, levels, h, w).map(position => numbers[head * h * w + position]);
+      return {heads, label: head => at(ids, head), confidence: head => sure && at(sure, head)};
     }),
     shares: entry.classifier ? entry.classifier.shares.map(data => decode(data, 'f4')) : [],
   };
@@ -90,6 +93,11 @@ function currentLabels() {
   return shown.levels[shown.entry.pools.length ? state.level : 0];
 }
 
+// How large the memberships of the current view are, from 0 to SURE; null where assignments are hard.
+function currentConfidence() {
+  return state.view === 'head' ? shown.layers[state.layer].confidence(state.head) : null;
+}
+
 function render() {
   state.head = Math.min(state.head, shown.layers[state.layer].heads - 1);
   element('head').max = shown.layers[state.layer].heads;
@@ -104,6 +112,10 @@ function render() {
   outputOf('groups').textContent = state.groups;
   outputOf('head').textContent = `${state.head + 1} of ${shown.layers[state.layer].heads}`;
   if (shown.entry.classifier) outputOf('class').textContent = percent(shown.entry.classifier.probabilities[state.class]);
+  const sure = currentConfidence();
+  element('soft').hidden = !sure;
+  if (sure) element('soft').textContent = 'Memberships are soft: a position is in all clusters, and its largest membership is ' +
+    `shown. Colours are as strong as it is; the strongest are ${percent(largest(sure) / SURE)}.`;
   paintBase();
   probe();
 }
@@ -112,9 +124,11 @@ function paintBase() {
   const {entry, cells, pixels} = shown, picture = new ImageData(new Uint8ClampedArray(pixels), entry.width, entry.height);
   if (state.view !== 'image') {
     const labels = currentLabels(), colour = colouring(labels), out = picture.data;
+    const sure = currentConfidence(), surest = sure ? largest(sure) : 1;
     forEachPixel(cells, (cell, pixel) => {
       const grey = (pixels[4 * pixel] + 2 * pixels[4 * pixel + 1] + pixels[4 * pixel + 2]) / 4;
-      const [r, g, b, keep] = colour(labels[cell]);
+      const [r, g, b, covered] = colour(labels[cell]);
+      const keep = sure ? 1 - (1 - covered) * sure[cell] / surest : covered;
       out[4 * pixel] = keep * grey + (1 - keep) * r;
       out[4 * pixel + 1] = keep * grey + (1 - keep) * g;
       out[4 * pixel + 2] = keep * grey + (1 - keep) * b;
@@ -173,7 +187,7 @@ function probe() {
     context.fill(otherCells(focus, cells, focus[cell], scale));
   }
   // The coarse ones first and wider: where borders coincide all of them are seen. All thinner where cells are small.
-  const unit = Math.max(.8, Math.min(1.8, STEM_STRIDE * scale / ratio / 8));
+  const unit = Math.max(.8, Math.min(1.8, cells.stride * scale / ratio / 8));
   const borders = outlined.map((labels, i) => [borderPath(labels, cells, labels[cell], scale), i, unit * (1 + 1.6 * i)]).reverse();
   for (const [path, , width] of borders) stroke(path, 'rgb(0 0 0 / .6)', width + 1.2);
   for (const [path, i, width] of borders) stroke(path, LEVEL_COLOURS[i % LEVEL_COLOURS.length], width);
@@ -219,10 +233,12 @@ function fillChain(cell) {
     items[items.length - 1].dataset.group = group;
   }
   if (state.view === 'head' || !entry.pools.length) {
-    const label = shown.layers[state.layer].label(state.head)[cell];
-    const item = link('head', `Center ${label}`, `${entry.layers[state.layer].name}, head ${state.head + 1}`,
+    const layer = shown.layers[state.layer], label = layer.label(state.head)[cell], sure = layer.confidence(state.head);
+    const membership = sure ? `, membership ${percent(sure[cell] / SURE)}` : '';
+    const item = link('head', `Center ${label}`, `${entry.layers[state.layer].name}, head ${state.head + 1}${membership}`,
       `rgb(${hue(label * 137.508).map(Math.round).join(' ')})`, entry.pools.length ? '' : LEVEL_COLOURS[0]);
     item.dataset.center = label;
+    if (sure) item.dataset.confidence = sure[cell] / SURE;
     items.push(item);
   }
   if (entry.classifier) items.push(classLink(cell));
