@@ -61,8 +61,20 @@ def _mend_configs(scope: str) -> None:
     Config.fromfile = staticmethod(completed)
 
 
-def _mend_tight_boxes(scope: str) -> None:
-    """matplotlib 3.11 wants the renderer that mmpretrain's browse_dataset leaves out."""
+def _mend_browsing(scope: str) -> None:
+    """matplotlib 3.11 wants the renderer that mmpretrain's browse_dataset leaves out, and OpenCV 5 a layout in memory
+    that mmseg's do not give."""
+    if scope == 'mmseg':
+        import numpy as np
+        from mmseg.visualization import SegLocalVisualizer
+
+        add = SegLocalVisualizer.add_datasample
+
+        def add_datasample(self: Any, name: str, image: Any, *args: Any, **kwargs: Any) -> None:
+            add(self, name, np.ascontiguousarray(image), *args, **kwargs)
+
+        SegLocalVisualizer.add_datasample = add_datasample
+        _mend_classes(scope)
     import matplotlib._tight_bbox
 
     boxes: Any = matplotlib._tight_bbox
@@ -78,11 +90,12 @@ def _mend_tsne(scope: str) -> None:
     """scikit-learn 1.7 has no `n_iter`, which is `max_iter` since 1.5."""
     from sklearn import manifold
 
-    class TSNE(manifold.TSNE):
-        def __init__(self, *args: Any, n_iter: int = 1000, **kwargs: Any) -> None:
-            super().__init__(*args, **{'max_iter': n_iter, **kwargs})
+    kind = manifold.TSNE
 
-    manifold.TSNE = TSNE
+    def build(*args: Any, n_iter: int = 1000, **kwargs: Any) -> Any:
+        return kind(*args, **{'max_iter': n_iter, **kwargs})
+
+    manifold.TSNE = build
 
 
 def _mend_styles(scope: str) -> None:
@@ -113,9 +126,8 @@ def _mend_class_maps(scope: str) -> None:
 
     for module in (activations_and_gradients, base_cam):
         module.ActivationsAndGradients = ActivationsAndGradients
-    for name, kind in list(vars(pytorch_grad_cam).items()):
-        if isinstance(kind, type) and issubclass(kind, base_cam.BaseCAM):
-            setattr(pytorch_grad_cam, name, _without_use_cuda(kind))
+    for kind in (*base_cam.BaseCAM.__subclasses__(), pytorch_grad_cam.GradCAMPlusPlus):
+        kind.__init__ = _without_use_cuda(kind.__init__)
 
 
 def _channels_last(layer: Any, layer_norm: type) -> bool:
@@ -127,16 +139,16 @@ def _channels_first(x: Any) -> Any:
     return x.permute(0, 3, 1, 2)
 
 
-def _without_use_cuda(kind: type) -> Callable[..., Any]:
-    def build(*args: Any, use_cuda: bool = False, **kwargs: Any) -> Any:
-        return kind(*args, **kwargs)
+def _without_use_cuda(build: Callable[..., None]) -> Callable[..., None]:
+    def built(self: Any, *args: Any, use_cuda: bool = False, **kwargs: Any) -> None:
+        build(self, *args, **kwargs)
 
-    return build
+    return built
 
 
-def _mend_confusion(scope: str) -> None:
-    """mmseg's confusion_matrix reads the classes of a data set's type, which has none where the config names them, and
-    takes one off label maps once more that were loaded with `reduce_zero_label`."""
+def _mend_classes(scope: str) -> None:
+    """mmseg's browse_dataset and confusion_matrix read the classes of a data set's type, which has none where the
+    config names them; the latter takes one off label maps once more that were loaded with `reduce_zero_label`."""
     if scope != 'mmseg':
         return
     from mmseg.datasets import BaseSegDataset
@@ -153,11 +165,26 @@ def _mend_confusion(scope: str) -> None:
     BaseSegDataset.__init__ = built
 
 
+def _mend_counting(scope: str) -> None:
+    """mmengine takes the shape of an input or the input, and mmseg's get_flops gives both."""
+    if scope != 'mmseg':
+        return
+    from mmengine import analysis
+
+    count = analysis.get_model_complexity_info
+
+    def get_model_complexity_info(model: Any, input_shape: Any = None, inputs: Any = None, **kwargs: Any) -> Any:
+        return count(model, None if inputs is not None else input_shape, inputs, **kwargs)
+
+    analysis.get_model_complexity_info = get_model_complexity_info
+
+
 MENDED: dict[str, Callable[[str], None]] = {
-    'browse_dataset.py': _mend_tight_boxes,
+    'browse_dataset.py': _mend_browsing,
     'vis_tsne.py': _mend_tsne,
     'analyze_logs.py': _mend_styles,
     'vis_cam.py': _mend_class_maps,
     'visualization_cam.py': _mend_class_maps,
-    'confusion_matrix.py': _mend_confusion,
+    'confusion_matrix.py': _mend_classes,
+    'get_flops.py': _mend_counting,
 }

@@ -28,7 +28,7 @@ def export(capsys: pytest.CaptureFixture[str], *argv: object) -> str:
     return capsys.readouterr().out
 
 
-@pytest.mark.slow
+@pytest.mark.compile
 @pytest.mark.parametrize('scope', TASKS)
 def test_each_toolbox(trained: Trained, tmp_path: Path, scope: str, capsys: pytest.CaptureFixture[str]) -> None:
     config, work_dir = trained(scope)
@@ -56,8 +56,8 @@ def test_whole_segmenters_at_other_sizes(tmp_path: Path, head: str, capsys: pyte
     config, checkpoint, file = (tmp_path / name for name in ('config.py', 'model.pth', 'model.onnx'))
     config.write_text(f"""
 _base_ = '{ROOT}/configs/{head}.py'
-model = dict(backbone=dict(arch=dict(depths=(1, 1, 1, 1), embed_dims=(32, 64, 196, 320), num_heads=(1, 1, 1, 1),
-                                     head_dims=(8, 8, 8, 8), mlp_ratios=(1, 1, 1, 1)),
+model = dict(backbone=dict(arch=dict(_delete_=True, depths=(1, 1, 1, 1), embed_dims=(32, 64, 196, 320),
+                                     num_heads=(1, 1, 1, 1), head_dims=(8, 8, 8, 8), mlp_ratios=(1, 1, 1, 1)),
                            centers_per_side=(3, 3, 2, 2)))
 """)
     model = get_model(config, device='cpu')

@@ -6,6 +6,7 @@ from .cluster_loss_hook import ClusterLossHook
 from .cluster_map_hook import ClusterMapHook
 from .cluster_probe_hook import ClusterProbeHook
 from .cluster_visualization_hook import ClusterVisualizationHook
+from .curves_hook import CurvesHook
 from .divergence_hook import DivergenceHook
 from .epoch_length_hook import EpochLengthHook
 from .exact_resume_hook import ExactResumeHook
@@ -24,6 +25,7 @@ __all__ = [
     'ClusterMapHook',
     'ClusterProbeHook',
     'ClusterVisualizationHook',
+    'CurvesHook',
     'DivergenceHook',
     'EpochLengthHook',
     'ExactResumeHook',
