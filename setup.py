@@ -30,6 +30,7 @@ EXTRAS = {
     'quickstart': ['mlxtend>=0.23', 'scikit-image>=0.22', 'scikit-learn>=1.3'],
     'visualization': ['matplotlib>=3.7', 'rich', 'scikit-image>=0.22', 'scikit-learn>=1.3'],
     'probing': ['scikit-learn>=1.3', 'scipy', 'networkx', 'matplotlib>=3.7'],
+    'timm': ['timm>=1.0.9'],
     'export': ['onnx', 'onnxscript', 'onnxruntime'],
     'test': ['pytest', 'hypothesis', 'selenium', 'nbclient', 'ipykernel'],
 }

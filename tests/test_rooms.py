@@ -20,6 +20,7 @@ ROOMS = (
     'compat',
     'registry',
     'models',
+    'timm',
     'clusters',
     'datasets',
     'toolboxes',

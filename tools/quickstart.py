@@ -73,6 +73,7 @@ def main() -> None:
     print(f'\n{name:20}{mmengine.load(str(metrics))[metric]:.4g}')
     for what, where in [
         ('log', log),
+        ('curves', work_dir / 'curves.png'),
         ('checkpoint', checkpoint),
         ('clusters', work_dir / 'clusters' / f'{picked[0].stem}.png'),
         ('explorer', work_dir / 'clusters' / 'clusters.html'),

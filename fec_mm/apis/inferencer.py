@@ -131,21 +131,30 @@ def _images(item: Image) -> list[str | np.ndarray]:
         if not np.isfinite(item).all():
             raise UserError(f'an array of shape {item.shape} has values that are not finite: clean it first')
         return [item]
-    path = Path(item)
-    if path.is_dir():
-        images = sorted(file for file in path.iterdir() if is_image(file.name) and not is_hidden(file.name))
-        files = [file for file in images if file.suffix.lower() in image_suffixes()]
-        if not files:
-            raise UserError(f'folder {shown(path)} has no image: give one with {", ".join(image_suffixes())}')
-        others = [file.name for file in images if file not in files]
-        if others:
-            what = f'{len(others)} images, such as {shown(others[0])}, are passed over: OpenCV does not read them'
-            print_log(f'{shown(path)}: {what}', 'current', logging.WARNING)
-    elif path.is_file():
-        files = [path]
-    else:
-        raise UserError(f'image {shown(path)} does not exist: correct the path')
+    files = image_files(item)
     for file in files:
         if not readable(str(file)):
             raise UserError(f'{shown(file)} is not a readable image: replace it')
     return [str(file) for file in files]
+
+
+def image_files(item: str | PathLike[str]) -> list[Path]:
+    """A file, or the images of a folder by name.
+
+    Raises:
+        UserError: It does not exist, or is a folder without images.
+    """
+    path = Path(item)
+    if path.is_file():
+        return [path]
+    if not path.is_dir():
+        raise UserError(f'image {shown(path)} does not exist: correct the path')
+    images = sorted(file for file in path.iterdir() if is_image(file.name) and not is_hidden(file.name))
+    files = [file for file in images if file.suffix.lower() in image_suffixes()]
+    if not files:
+        raise UserError(f'folder {shown(path)} has no image: give one with {", ".join(image_suffixes())}')
+    others = [file.name for file in images if file not in files]
+    if others:
+        what = f'{len(others)} images, such as {shown(others[0])}, are passed over: OpenCV does not read them'
+        print_log(f'{shown(path)}: {what}', 'current', logging.WARNING)
+    return files

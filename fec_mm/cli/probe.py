@@ -21,12 +21,12 @@ from torch.utils.data import DataLoader, Subset
 from fec_mm import compat
 from fec_mm.checkpoints.reading import check_checkpoint
 from fec_mm.engine import StrictLoadHook
-from fec_mm.errors import UserError
+from fec_mm.errors import UserError, shown
 from fec_mm.evaluation.feature_store import FeatureWriter, is_finished, join, read_columns
 from fec_mm.evaluation.features import default_layers, record_features, to_numpy
 from fec_mm.evaluation.layer_probe import probe
-from fec_mm.evaluation.probe_report import write_report
-from fec_mm.fileio import write_whole
+from fec_mm.evaluation.probe_report import comparison, conclusion, write_report
+from fec_mm.fileio import whole_file, write_whole
 from fec_mm.wrappers import unwrap
 
 from .config import add_common_options, build_runner, common_options, load_config, log_notes
@@ -54,6 +54,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2], help='of k-means and splits; default: 0 1 2')
     parser.add_argument('--out-dir', help='folder for features and report; default: probe in the work dir')
+    parser.add_argument(
+        '--compare', nargs='+', default=[], metavar='DIR', help='folders of other probes, to draw beside this one'
+    )
     add_common_options(parser)
     return parser.parse_args(argv)
 
@@ -73,6 +76,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     args = parse_args(argv)
     if min(args.k) < 1:
         raise UserError(f'--k {" ".join(map(str, args.k))}: clusters per subclass are at least 1')
+    others = {name: _former(name) for name in args.compare}
     cfg = load_config(args.config, ('model', 'test_dataloader'), **common_options(args))
     check_checkpoint(args.checkpoint)
     cfg.load_from, cfg.resume = args.checkpoint, False
@@ -87,7 +91,27 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     folder = Path(args.out_dir or Path(cfg.work_dir, 'probe'))
     with process_group(args.launcher, **cfg.get('env_cfg', {}).get('dist_cfg', {})):
         meta, settings = _collect(cfg, loader, args, folder, notes)
-        return _score(folder, meta, settings, args) if is_main_process() else {}
+        if not is_main_process():
+            return {}
+        results = _score(folder, meta, settings, args)
+    if others:
+        with whole_file(folder / 'compared.png') as part:
+            comparison({str(folder): results, **others}).savefig(part, dpi=120)
+    print(f'{conclusion(results)}\nreport: {shown(folder / "index.html")}')
+    return results
+
+
+def _former(folder: str) -> dict[str, Any]:
+    """The results of another probe.
+
+    Raises:
+        UserError: There are none.
+    """
+    file = Path(folder, 'results.json')
+    if not file.is_file():
+        raise UserError(f'--compare {folder} has no results.json: give the folder of a finished probe')
+    results: dict[str, Any] = json.loads(file.read_text())
+    return results
 
 
 def _collect(

@@ -5,18 +5,22 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
+from typing import Any, TextIO
 
 from mmengine.config import Config
+from mmengine.dist import is_main_process
 
 from fec_mm import compat
 from fec_mm.checkpoints.latest import last_checkpoint
 from fec_mm.checkpoints.reading import RESUMABLE, check_checkpoint, check_pretrained_parts
-from fec_mm.engine import CheckDataHook, EpochLengthHook, ResumeSettingsHook, ScheduleHook, StrictLoadHook
+from fec_mm.engine import CheckDataHook, CurvesHook, EpochLengthHook, ResumeSettingsHook, ScheduleHook, StrictLoadHook
+from fec_mm.engine.summary import summary
 from fec_mm.engine.tolerant_log import TolerantStream, tolerate_failing_logs
 from fec_mm.errors import UserError
 
 from .config import add_common_options, build_runner, common_options, load_config, log_notes, set_loader_defaults
+from .held import held_output
 from .launch import process_group
 from .occupied import occupied
 from .processes import check_agreement
@@ -128,11 +132,14 @@ def choose_source(cfg: Config, automatic: bool) -> list[str]:
 
 def run(cfg: Config, notes: list[str]) -> None:
     """Build the runner with its checks, and run it; on return nothing refers to it."""
-    runner = build_runner(cfg)
+    with held_output() as first:  # the log begins with the machine and the whole config
+        runner = build_runner(cfg)
+        summarize(runner, first)
     tolerate_failing_logs(runner)
     log_notes(notes)
     runner.register_hook(CheckDataHook())
     runner.register_hook(ScheduleHook())
+    runner.register_hook(CurvesHook())
     if cfg.get('load_from'):
         runner.register_hook(StrictLoadHook(cfg.load_from, partly=not cfg.get('resume')))
         if cfg.get('resume'):
@@ -140,3 +147,13 @@ def run(cfg: Config, notes: list[str]) -> None:
             runner.register_hook(ResumeSettingsHook(cfg.load_from))
     with redirect_stdout(TolerantStream(sys.stdout)):
         runner.train()
+
+
+def summarize(runner: Any, stream: TextIO) -> None:
+    """Print what the training is about to do, from the first process.
+
+    What cannot be told, such as data that cannot be read, the training itself will say.
+    """
+    if is_main_process():
+        with suppress(Exception):
+            print(*summary(runner), sep='\n', file=stream, flush=True)

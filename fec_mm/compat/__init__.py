@@ -11,9 +11,11 @@ from .devices import adapt_to_device, distributed, has_accelerator
 from .hidden import pass_over_hidden
 from .hooks import keep_checkpoints_safe, leave_out_hooks
 from .images import allow_large_images
+from .own_tools import mend_tools
 from .replacing import replaced
 from .torchvision import await_torchvision, declare_torchvision_ops
 from .transformers import await_multimodal
+from .upsample import keep_upsampling_dynamic
 
 __all__ = [
     'adapt_to_device',
@@ -26,7 +28,9 @@ __all__ = [
     'distributed',
     'has_accelerator',
     'keep_checkpoints_safe',
+    'keep_upsampling_dynamic',
     'leave_out_hooks',
+    'mend_tools',
     'replaced',
 ]
 

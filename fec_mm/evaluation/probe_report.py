@@ -73,8 +73,7 @@ def write_report(
         features: The features of each layer, N×C.
         subclasses: N.
     """
-    k = str(1 if 1 in results['k'] else results['k'][0])
-    best = max(results['layers'], key=lambda name: score(results['layers'][name], 'global', 'ami', k)['mean'])
+    best, k = best_layer(results)
     seed, names = results['seeds'][0], results['subclasses']
     clusters = kmeans(features[best], int(k) * len(np.unique(subclasses)), seed)
     counts = contingency(subclasses, clusters)
@@ -107,6 +106,44 @@ def write_report(
     rows = table(results)
     write_whole(folder / 'results.md', markdown(rows))
     write_whole(folder / 'index.html', page(results, rows, pictures))
+
+
+def best_layer(results: Mapping[str, Any]) -> tuple[str, str]:
+    """The layer with the highest AMI of as many clusters as subclasses, or of the first `k` given; and that k."""
+    k = str(1 if 1 in results['k'] else results['k'][0])
+    return max(results['layers'], key=lambda name: score(results['layers'][name], 'global', 'ami', k)['mean']), k
+
+
+def conclusion(results: Mapping[str, Any]) -> str:
+    """The best layer and its scores, in a line."""
+    name, k = best_layer(results)
+    layer = results['layers'][name]
+    found = {
+        'AMI': score(layer, 'global', 'ami', k),
+        'AMI within superclasses': score(layer, 'within', 'ami', k),
+        'linear read-out': score(layer, 'read_out', 'linear'),
+    }
+    scores = ', '.join(f'{what} {value["mean"]:.3f} ± {value["std"]:.3f}' for what, value in found.items())
+    return f'best layer {name}: {scores}; accuracy on the trained labels {results["accuracy_on_trained_labels"]:.4f}'
+
+
+def comparison(models: Mapping[str, Mapping[str, Any]]) -> Figure:
+    """Scores of several probes, layer by layer, in one plot.
+
+    Args:
+        models: The content of each `results.json`, by the name of its line.
+    """
+    lines = {}
+    for panel, key in {
+        'ami': ('global', 'ami'),
+        'within_ami': ('within', 'ami'),
+        'linear': ('read_out', 'linear'),
+    }.items():
+        for name, results in models.items():
+            k = best_layer(results)[1]
+            layers = {each: score(layer, *key, k) for each, layer in results['layers'].items()}
+            lines[f'{panel} {"_".join(name.split())}'] = {each: (s['mean'], s['std']) for each, s in layers.items()}
+    return layer_figure(lines)
 
 
 def page(results: Mapping[str, Any], rows: Sequence[Sequence[str]], pictures: Mapping[str, bytes]) -> str:

@@ -11,6 +11,11 @@ from torch import Tensor
 
 from .regions import ceil_div, is_exporting
 
+try:
+    from torch._higher_order_ops.scan import scan
+except ImportError:  # before torch 2.6
+    scan = None  # type: ignore[assignment]
+
 # A tile's positions are a multiple of this: fewer, and odd numbers, make the products slow.
 STEP = 256
 
@@ -50,10 +55,29 @@ def assign(x: Tensor, queries: Tensor, bias: Tensor) -> Tensor:
         G×N×e, int64. No gradient: the choice has none.
     """
     x, queries, bias = x.detach(), queries.detach(), bias.detach()
+    if scan is not None and torch.onnx.is_in_onnx_export() and not torch.jit.is_tracing():
+        return _scanned(x, queries, bias)
     if is_exporting():  # plain operators, all scores at once
-        scores = torch.einsum('gnc,gemc->gnem', x, queries) + bias[:, None]
-        return scores.argmax(-1)
+        return _plain(x, queries, bias)
     return _assign(x, queries, bias)
+
+
+def _plain(x: Tensor, queries: Tensor, bias: Tensor) -> Tensor:
+    return (torch.einsum('gnc,gemc->gnem', x, queries) + bias[:, None]).argmax(-1)
+
+
+def _scanned(x: Tensor, queries: Tensor, bias: Tensor) -> Tensor:
+    """`assign` by ONNX's loop over tiles of `STEP` positions, so that the program that runs the file never holds all
+    scores."""
+    N = x.shape[1]
+    tiles = ceil_div(N, STEP)
+    x = F.pad(x, (0, 0, 0, tiles * STEP - N)).unflatten(1, (tiles, STEP)).transpose(0, 1)
+
+    def tile(carry: Tensor, part: Tensor) -> tuple[Tensor, Tensor]:
+        return carry.clone(), _plain(part, queries, bias)
+
+    index = scan(tile, x.new_zeros(1), x)[1]  # which wants something to carry
+    return index.transpose(0, 1).flatten(1, 2)[:, :N]
 
 
 def _tiled(x: Tensor, queries: Tensor, bias: Tensor) -> Tensor:

@@ -63,3 +63,5 @@ def import_toolbox(scope: str) -> None:
         count_when_mmpretrain_loads()
     if scope == 'mmdet':
         check_when_mmdet_loads()
+    if scope == 'mmseg':
+        compat.keep_upsampling_dynamic()

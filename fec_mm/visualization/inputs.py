@@ -44,12 +44,11 @@ class TestPipeline:
         # Annotations belong to the data set, not to just any image.
         self.transform = Compose([step for step in dataset.pipeline if 'Annotations' not in str(step['type'])])
 
-    def __call__(self, path: str, model: nn.Module) -> tuple[np.ndarray, Tensor]:
-        """The picture and the batch of one image; `model` is one of the toolboxes', with its `data_preprocessor`.
+    def load(self, path: str) -> dict[str, Any]:
+        """One image, packed as the toolbox does: `inputs` and `data_samples`.
 
         Raises:
             UnreadableImage: The file is no readable image, or does not exist.
-            UserError: The pipeline makes no picture of it.
         """
         try:
             packed: dict[str, Any] = self.transform(dict(img_path=path, img_id=0))
@@ -60,6 +59,16 @@ class TestPipeline:
             if line is None:
                 raise
             raise UnreadableImage(line) from error
+        return packed
+
+    def __call__(self, path: str, model: nn.Module) -> tuple[np.ndarray, Tensor]:
+        """The picture and the batch of one image; `model` is one of the toolboxes', with its `data_preprocessor`.
+
+        Raises:
+            UnreadableImage: As `load`.
+            UserError: The pipeline makes no picture of it.
+        """
+        packed = self.load(path)
         inputs = packed['inputs']
         preprocess: Any = model.data_preprocessor
         batch = preprocess(dict(inputs=[inputs], data_samples=[packed['data_samples']]), False)['inputs']

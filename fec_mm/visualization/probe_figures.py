@@ -17,7 +17,7 @@ MAX_NAMES = 40  # more do not fit beside a confusion or into a legend
 
 def layer_figure(
     scores: Mapping[str, Mapping[str, tuple[float, float]]],
-    what: str = 'score',
+    what: str = 'score (higher is better)',
     without_model: Mapping[str, float] | None = None,
 ) -> Figure:
     """Scores against layers, the lines of a group in one panel.
@@ -30,7 +30,14 @@ def layer_figure(
     figure: Figure = optional('matplotlib.figure', 'figures').Figure(layout='constrained')
     groups = list(dict.fromkeys(title.split()[0] for title in scores))
     figure.set_size_inches(5 * len(groups), 4)
-    titles = {'global': 'all subclasses', 'within': 'within each superclass', 'read_out': 'read-outs'}
+    titles = {
+        'global': 'all subclasses',
+        'within': 'within each superclass',
+        'read_out': 'read-outs',
+        'ami': 'AMI, all subclasses',
+        'within_ami': 'AMI within each superclass',
+        'linear': 'accuracy of a linear read-out',
+    }
     for ax, group in zip(figure.subplots(1, len(groups), sharey=True, squeeze=False)[0], groups):
         own = {title.split()[1]: layers for title, layers in scores.items() if title.split()[0] == group}
         for line, layers in own.items():
@@ -38,9 +45,12 @@ def layer_figure(
             drawn = ax.errorbar(range(len(layers)), means, stds, marker='o', capsize=3, label=line)
             if without_model and line in without_model:
                 ax.axhline(without_model[line], color=drawn.lines[0].get_color(), linestyle='--', linewidth=1)
-        ax.set_xticks(
-            range(len(layers)), [_plain(name.removeprefix('backbone.')) for name in layers], rotation=30, ha='right'
-        )
+        if len({tuple(layers) for layers in own.values()}) == 1:
+            names = [_plain(name.removeprefix('backbone.')) for name in layers]
+            ax.set_xticks(range(len(layers)), names, rotation=30, ha='right')
+        else:  # of models whose layers have other names
+            ax.set_xticks(range(most := max(map(len, own.values()))), range(1, most + 1))
+            ax.set_xlabel('layer, from input to output')
         ax.set_title(titles.get(group, group))
         ax.grid(alpha=0.3)
         ax.legend(fontsize=8)

@@ -199,3 +199,21 @@ def test_two_processes_find_the_same_features(
     for layer in [*LAYERS, 'labels']:
         one, two = (np.load(folder / f'features/{layer}.npy') for folder in (probed[0], tmp_path / 'probe'))
         np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-5)
+
+
+def test_it_ends_with_scores_and_draws_another_model_beside(
+    probed: tuple[Path, dict[str, Any]],
+    trained_digits: tuple[Path, Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    failure: Callable[..., str],
+) -> None:
+    out, results = probed
+    run(trained_digits, tmp_path / 'new', '--k', 1, '--layers', 'head', '--compare', out)
+    best, report = capsys.readouterr().out.splitlines()[-2:]
+    layer = results['layers']['head']
+    assert best.startswith(f'best layer head: AMI {layer["global"]["1"]["ami"]["mean"]:.3f} ± 0.000, AMI within')
+    assert report == f'report: {tmp_path}/new/index.html'
+    assert Image.open(tmp_path / 'new/compared.png').size == (1800, 480)
+    config, checkpoint = trained_digits
+    assert 'has no results.json' in failure(probe.main, config, checkpoint, '--compare', tmp_path)

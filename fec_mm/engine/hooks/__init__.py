@@ -7,6 +7,7 @@ from .cluster_map_hook import ClusterMapHook
 from .cluster_probe_hook import ClusterProbeHook
 from .cluster_visualization_hook import ClusterVisualizationHook
 from .compile_hook import CompileHook
+from .curves_hook import CurvesHook
 from .divergence_hook import DivergenceHook
 from .epoch_length_hook import EpochLengthHook
 from .exact_resume_hook import ExactResumeHook
@@ -26,6 +27,7 @@ __all__ = [
     'ClusterProbeHook',
     'ClusterVisualizationHook',
     'CompileHook',
+    'CurvesHook',
     'DivergenceHook',
     'EpochLengthHook',
     'ExactResumeHook',

@@ -47,7 +47,17 @@ class CLUENet(StagedBackbone):
         ]
     }
 
-    def __init__(self, arch: str | Arch, centers_per_side: Sequence[int] | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        arch: str | Arch,
+        centers_per_side: Sequence[int] | None = None,
+        in_channels: int = 3,
+        out_indices: int | Sequence[int] = -1,
+        drop_path_rate: float = 0.0,
+        frozen_stages: int = -1,
+        with_cp: bool = False,
+        init_cfg: dict | list[dict] | None = None,
+    ) -> None:
         settings = stage_settings(
             'CLUENet',
             arch,
@@ -58,7 +68,7 @@ class CLUENet(StagedBackbone):
         )
         if settings['stem_stride'] not in (1, 4):
             raise ValueError(f'CLUENet: stem_stride={settings["stem_stride"]} must be 1 or 4')
-        super().__init__(settings, **kwargs)
+        super().__init__(settings, in_channels, out_indices, drop_path_rate, frozen_stages, with_cp, init_cfg)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 by_fan_out(module)

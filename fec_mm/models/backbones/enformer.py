@@ -70,7 +70,12 @@ class EnFormer(StagedBackbone):
         gap_before_final_norm: bool = False,
         deploy: bool = False,
         layer_scale_init_value: float = 1e-6,
-        **kwargs: Any,
+        in_channels: int = 3,
+        out_indices: int | Sequence[int] = -1,
+        drop_path_rate: float = 0.0,
+        frozen_stages: int = -1,
+        with_cp: bool = False,
+        init_cfg: dict | list[dict] | None = None,
     ) -> None:
         if task not in TASKS:
             raise ValueError(f"EnFormer has no task '{task}': choose one of {', '.join(TASKS)}")
@@ -90,7 +95,7 @@ class EnFormer(StagedBackbone):
         self.gap_before_final_norm = gap_before_final_norm
         self.deploy = deploy
         self.layer_scale = None if deploy else layer_scale_init_value
-        super().__init__(settings, **kwargs)
+        super().__init__(settings, in_channels, out_indices, drop_path_rate, frozen_stages, with_cp, init_cfg)
         self.apply(truncated_normal)
 
     def _stem(self, settings: dict[str, Any], in_channels: int) -> nn.Module:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import nn
@@ -10,6 +10,7 @@ from torch import nn
 from fec_mm.registry import MODELS
 
 from ..layers import PoolingLayer, PoolSettings
+from .arch_settings import Arch
 from .cluster_backbone import ClusterBackbone
 
 
@@ -58,10 +59,34 @@ class FEC(ClusterBackbone):
     }
 
     def __init__(
-        self, *args: Any, pool: Mapping[str, Any] | None = None, learn_similarity: bool = False, **kwargs: Any
+        self,
+        arch: str | Arch,
+        centers_per_side: Sequence[int] | None = None,
+        regions_per_side: Sequence[int] | None = None,
+        in_channels: int = 3,
+        out_indices: int | Sequence[int] = -1,
+        drop_path_rate: float = 0.0,
+        layer_scale_init_value: float = 1e-5,
+        frozen_stages: int = -1,
+        with_cp: bool = False,
+        init_cfg: dict | list[dict] | None = None,
+        *,
+        pool: Mapping[str, Any] | None = None,
+        learn_similarity: bool = False,
     ) -> None:
         self.pool = PoolSettings.of(pool, learn_similarity)  # first, as it is needed to build the layers
-        super().__init__(*args, **kwargs)
+        super().__init__(
+            arch,
+            centers_per_side,
+            regions_per_side,
+            in_channels,
+            out_indices,
+            drop_path_rate,
+            layer_scale_init_value,
+            frozen_stages,
+            with_cp,
+            init_cfg,
+        )
 
     def _downsample(self, in_dim: int, dim: int, regions: int) -> nn.Module:
         return PoolingLayer(in_dim, dim, regions, self.pool)

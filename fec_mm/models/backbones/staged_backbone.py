@@ -6,7 +6,7 @@ Shapes: images B×3×H×W; inside, maps B×H×W×C; stage i halves the stem's ma
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from mmengine.model import BaseModule
@@ -32,6 +32,9 @@ class StagedBackbone(BaseModule):
         frozen_stages: 0 freezes the stem, k the stem and the first k stages, -1 nothing. Default: -1.
         with_cp: Recompute the blocks' activations in the backward pass to save memory. Default: False.
         init_cfg: mmengine's initialisation config. Default: None.
+
+    Attributes:
+        out_channels: Of the outputs, one number each.
     """
 
     arch_settings: dict[str, Arch]
@@ -59,6 +62,7 @@ class StagedBackbone(BaseModule):
             )
         if not 0 <= drop_path_rate < 1:
             raise ValueError(f'drop_path_rate={drop_path_rate} must be at least 0 and below 1')
+        self.out_channels = [int(dims[i]) for i in self.out_indices]
         self.frozen_stages = frozen_stages
         self.with_cp = with_cp
 
@@ -95,20 +99,23 @@ class StagedBackbone(BaseModule):
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """B×3×H×W, both sides at least 32 → a tuple of B×C×H'×W' maps, one per output stage, each through its own
         norm."""
+        return tuple(
+            self._output(getattr(self, f'norm{i}'), x) for i, x in enumerate(self.maps(x)) if i in self.out_indices
+        )
+
+    def maps(self, x: Tensor) -> Iterator[Tensor]:
+        """B×3×H×W → the map of each stage that is built, B×h×w×C, before any norm."""
         if min(x.shape[-2:]) < MIN_SIZE:
             raise ValueError(
                 f'{type(self).__name__} takes images of at least {MIN_SIZE}×{MIN_SIZE} pixels, '
                 f'got {x.shape[-2]}×{x.shape[-1]}: resize or pad them'
             )
         x = self.stem(x)
-        outputs = []
         for i, stage in enumerate(self.stages):
             if i:
                 x = self.downsamples[i - 1](x)
             x = self._through(stage, x)
-            if i in self.out_indices:
-                outputs.append(self._output(getattr(self, f'norm{i}'), x))
-        return tuple(outputs)
+            yield x
 
     def _through(self, stage: nn.Module, x: Tensor) -> Tensor:
         """A map through the blocks of a stage."""

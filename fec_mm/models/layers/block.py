@@ -12,6 +12,7 @@ from fec_mm.ops.linear import autocasting, linear
 from fec_mm.ops.regions import is_exporting
 
 from .cluster_encode import EncodingLayer
+from .drop_path import DropPath
 from .norm import GroupNorm
 
 # Hidden numbers at once on a CPU: 4 MiB, which stay in its caches and in memory that the process keeps.

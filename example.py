@@ -1,0 +1,615 @@
+auto_scale_lr = dict(base_batch_size=8, enable=False)
+custom_hooks = [
+    dict(momentum=0.02, type='EMAHook'),
+]
+custom_imports = dict(
+    allow_failed_imports=False,
+    imports=[
+        'fec_mm.registry',
+    ],
+)
+data_preprocessor = dict(
+    bgr_to_rgb=True,
+    mean=[
+        123.675,
+        116.28,
+        103.53,
+    ],
+    pad_val=0,
+    seg_pad_val=255,
+    size=(
+        128,
+        128,
+    ),
+    std=[
+        58.395,
+        57.12,
+        57.375,
+    ],
+    type='SegDataPreProcessor',
+)
+data_root = 'data/digit_scenes'
+default_hooks = dict(
+    channels_last=dict(type='fec_mm.ChannelsLastHook'),
+    checkpoint=dict(by_epoch=False, interval=500, max_keep_ckpts=2, type='fec_mm.SafeCheckpointHook'),
+    divergence=dict(type='fec_mm.DivergenceHook'),
+    exact_resume=dict(type='fec_mm.ExactResumeHook'),
+    logger=dict(interval=50, log_metric_by_epoch=False, type='LoggerHook'),
+    param_scheduler=dict(type='ParamSchedulerHook'),
+    process_watch=dict(type='fec_mm.ProcessWatchHook'),
+    sampler_seed=dict(type='DistSamplerSeedHook'),
+    timer=dict(type='IterTimerHook'),
+    visualization=dict(type='SegVisualizationHook'),
+)
+default_scope = 'mmseg'
+env_cfg = dict(
+    cudnn_benchmark=False, dist_cfg=dict(backend='nccl'), mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0)
+)
+fec_mini = dict(
+    centers_per_side=(
+        4,
+        4,
+        2,
+        2,
+    ),
+    depths=(
+        1,
+        1,
+        2,
+        1,
+    ),
+    embed_dims=(
+        32,
+        64,
+        128,
+        192,
+    ),
+    head_dims=(
+        16,
+        16,
+        24,
+        24,
+    ),
+    mlp_ratios=(
+        4,
+        4,
+        4,
+        4,
+    ),
+    num_heads=(
+        2,
+        4,
+        4,
+        8,
+    ),
+    regions_per_side=(
+        1,
+        1,
+        1,
+        1,
+    ),
+)
+load_from = None
+log_level = 'INFO'
+log_processor = dict(by_epoch=False)
+max_iters = 2000
+metainfo = dict(
+    classes=(
+        'background',
+        '0',
+        '1',
+        '2',
+        '3',
+        '4',
+        '5',
+        '6',
+        '7',
+        '8',
+        '9',
+    ),
+    palette=[
+        [
+            0,
+            0,
+            0,
+        ],
+        [
+            230,
+            25,
+            75,
+        ],
+        [
+            60,
+            180,
+            75,
+        ],
+        [
+            255,
+            225,
+            25,
+        ],
+        [
+            0,
+            130,
+            200,
+        ],
+        [
+            245,
+            130,
+            48,
+        ],
+        [
+            145,
+            30,
+            180,
+        ],
+        [
+            70,
+            240,
+            240,
+        ],
+        [
+            240,
+            50,
+            230,
+        ],
+        [
+            210,
+            245,
+            60,
+        ],
+        [
+            250,
+            190,
+            212,
+        ],
+    ],
+)
+model = dict(
+    backbone=dict(
+        arch=dict(
+            centers_per_side=(
+                4,
+                4,
+                2,
+                2,
+            ),
+            depths=(
+                1,
+                1,
+                2,
+                1,
+            ),
+            embed_dims=(
+                32,
+                64,
+                128,
+                192,
+            ),
+            head_dims=(
+                16,
+                16,
+                24,
+                24,
+            ),
+            mlp_ratios=(
+                4,
+                4,
+                4,
+                4,
+            ),
+            num_heads=(
+                2,
+                4,
+                4,
+                8,
+            ),
+            regions_per_side=(
+                1,
+                1,
+                1,
+                1,
+            ),
+        ),
+        layer_scale_init_value=1.0,
+        out_indices=(
+            0,
+            1,
+            2,
+            3,
+        ),
+        type='fec_mm.FEC',
+    ),
+    data_preprocessor=dict(
+        bgr_to_rgb=True,
+        mean=[
+            123.675,
+            116.28,
+            103.53,
+        ],
+        pad_val=0,
+        seg_pad_val=255,
+        size=(
+            128,
+            128,
+        ),
+        std=[
+            58.395,
+            57.12,
+            57.375,
+        ],
+        type='SegDataPreProcessor',
+    ),
+    decode_head=dict(
+        align_corners=False,
+        channels=64,
+        dropout_ratio=0.1,
+        feature_strides=[
+            4,
+            8,
+            16,
+            32,
+        ],
+        in_channels=[
+            64,
+            64,
+            64,
+            64,
+        ],
+        in_index=[
+            0,
+            1,
+            2,
+            3,
+        ],
+        loss_decode=dict(loss_weight=1.0, type='CrossEntropyLoss', use_sigmoid=False),
+        norm_cfg=dict(requires_grad=True, type='BN'),
+        num_classes=11,
+        sampler=dict(min_kept=2000, thresh=0.7, type='OHEMPixelSampler'),
+        type='FPNHead',
+    ),
+    neck=dict(
+        act_cfg=dict(type='ReLU'),
+        in_channels=[
+            32,
+            64,
+            128,
+            192,
+        ],
+        norm_cfg=dict(requires_grad=True, type='BN'),
+        num_outs=4,
+        out_channels=64,
+        type='mmdet.PAFPN',
+    ),
+    test_cfg=dict(mode='whole'),
+    train_cfg=dict(),
+    type='EncoderDecoder',
+)
+norm_cfg = dict(requires_grad=True, type='BN')
+optim_wrapper = dict(
+    optimizer=dict(fused=True, lr=0.003, type='AdamW', weight_decay=0.05),
+    paramwise_cfg=dict(bias_decay_mult=0.0, norm_decay_mult=0.0),
+    type='OptimWrapper',
+)
+param_scheduler = dict(by_epoch=False, eta_max=0.003, pct_start=0.15, total_steps=2500, type='OneCycleLR')
+randomness = dict(seed=0)
+resume = False
+test_cfg = dict(type='TestLoop')
+test_dataloader = dict(
+    batch_size=8,
+    dataset=dict(
+        data_prefix=dict(img_path='images/validation', seg_map_path='annotations/validation'),
+        data_root='data/digit_scenes',
+        img_suffix='.png',
+        metainfo=dict(
+            classes=(
+                'background',
+                '0',
+                '1',
+                '2',
+                '3',
+                '4',
+                '5',
+                '6',
+                '7',
+                '8',
+                '9',
+            ),
+            palette=[
+                [
+                    0,
+                    0,
+                    0,
+                ],
+                [
+                    230,
+                    25,
+                    75,
+                ],
+                [
+                    60,
+                    180,
+                    75,
+                ],
+                [
+                    255,
+                    225,
+                    25,
+                ],
+                [
+                    0,
+                    130,
+                    200,
+                ],
+                [
+                    245,
+                    130,
+                    48,
+                ],
+                [
+                    145,
+                    30,
+                    180,
+                ],
+                [
+                    70,
+                    240,
+                    240,
+                ],
+                [
+                    240,
+                    50,
+                    230,
+                ],
+                [
+                    210,
+                    245,
+                    60,
+                ],
+                [
+                    250,
+                    190,
+                    212,
+                ],
+            ],
+        ),
+        pipeline=[
+            dict(type='LoadImageFromFile'),
+            dict(type='LoadAnnotations'),
+            dict(type='PackSegInputs'),
+        ],
+        type='BaseSegDataset',
+    ),
+    num_workers=1,
+    persistent_workers=True,
+    sampler=dict(shuffle=False, type='DefaultSampler'),
+)
+test_evaluator = dict(
+    iou_metrics=[
+        'mIoU',
+    ],
+    type='IoUMetric',
+)
+test_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadAnnotations'),
+    dict(type='PackSegInputs'),
+]
+train_cfg = dict(max_iters=2000, type='IterBasedTrainLoop', val_interval=500)
+train_dataloader = dict(
+    batch_size=8,
+    dataset=dict(
+        data_prefix=dict(img_path='images/training', seg_map_path='annotations/training'),
+        data_root='data/digit_scenes',
+        img_suffix='.png',
+        metainfo=dict(
+            classes=(
+                'background',
+                '0',
+                '1',
+                '2',
+                '3',
+                '4',
+                '5',
+                '6',
+                '7',
+                '8',
+                '9',
+            ),
+            palette=[
+                [
+                    0,
+                    0,
+                    0,
+                ],
+                [
+                    230,
+                    25,
+                    75,
+                ],
+                [
+                    60,
+                    180,
+                    75,
+                ],
+                [
+                    255,
+                    225,
+                    25,
+                ],
+                [
+                    0,
+                    130,
+                    200,
+                ],
+                [
+                    245,
+                    130,
+                    48,
+                ],
+                [
+                    145,
+                    30,
+                    180,
+                ],
+                [
+                    70,
+                    240,
+                    240,
+                ],
+                [
+                    240,
+                    50,
+                    230,
+                ],
+                [
+                    210,
+                    245,
+                    60,
+                ],
+                [
+                    250,
+                    190,
+                    212,
+                ],
+            ],
+        ),
+        pipeline=[
+            dict(type='LoadImageFromFile'),
+            dict(type='LoadAnnotations'),
+            dict(
+                cat_max_ratio=0.85,
+                crop_size=(
+                    128,
+                    128,
+                ),
+                type='RandomCrop',
+            ),
+            dict(type='PackSegInputs'),
+        ],
+        type='BaseSegDataset',
+    ),
+    num_workers=0,
+    persistent_workers=False,
+    sampler=dict(shuffle=True, type='InfiniteSampler'),
+)
+train_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadAnnotations'),
+    dict(
+        cat_max_ratio=0.85,
+        crop_size=(
+            128,
+            128,
+        ),
+        type='RandomCrop',
+    ),
+    dict(type='PackSegInputs'),
+]
+tta_model = dict(type='SegTTAModel')
+val_cfg = dict(type='ValLoop')
+val_dataloader = dict(
+    batch_size=8,
+    dataset=dict(
+        data_prefix=dict(img_path='images/validation', seg_map_path='annotations/validation'),
+        data_root='data/digit_scenes',
+        img_suffix='.png',
+        metainfo=dict(
+            classes=(
+                'background',
+                '0',
+                '1',
+                '2',
+                '3',
+                '4',
+                '5',
+                '6',
+                '7',
+                '8',
+                '9',
+            ),
+            palette=[
+                [
+                    0,
+                    0,
+                    0,
+                ],
+                [
+                    230,
+                    25,
+                    75,
+                ],
+                [
+                    60,
+                    180,
+                    75,
+                ],
+                [
+                    255,
+                    225,
+                    25,
+                ],
+                [
+                    0,
+                    130,
+                    200,
+                ],
+                [
+                    245,
+                    130,
+                    48,
+                ],
+                [
+                    145,
+                    30,
+                    180,
+                ],
+                [
+                    70,
+                    240,
+                    240,
+                ],
+                [
+                    240,
+                    50,
+                    230,
+                ],
+                [
+                    210,
+                    245,
+                    60,
+                ],
+                [
+                    250,
+                    190,
+                    212,
+                ],
+            ],
+        ),
+        pipeline=[
+            dict(type='LoadImageFromFile'),
+            dict(type='LoadAnnotations'),
+            dict(type='PackSegInputs'),
+        ],
+        type='BaseSegDataset',
+    ),
+    num_workers=1,
+    persistent_workers=True,
+    sampler=dict(shuffle=False, type='DefaultSampler'),
+)
+val_evaluator = dict(
+    iou_metrics=[
+        'mIoU',
+    ],
+    type='IoUMetric',
+)
+vis_backends = [
+    dict(type='LocalVisBackend'),
+]
+visualizer = dict(
+    name='visualizer',
+    type='SegLocalVisualizer',
+    vis_backends=[
+        dict(type='LocalVisBackend'),
+    ],
+)
