@@ -13,7 +13,6 @@ from fec_mm.device.networks import TINY
 from fec_mm.device.recordings import telling_weights
 from fec_mm.models import FEC, CLUENet
 from fec_mm.models.compiling import compile_blocks, graph_passes
-from fec_mm.models.layers.block import DropPath, plus
 
 DEEP = {**TINY, 'depths': (3, 2)}
 
@@ -79,13 +78,3 @@ def test_a_copy_has_its_own_weights() -> None:
             p.zero_()
     torch.testing.assert_close(copy(images)[1], before)
     assert not torch.equal(model(images)[1], before)
-
-
-def test_dropped_branches_are_gone_and_others_make_up_for_them() -> None:
-    torch.manual_seed(0)
-    drop, x = DropPath(0.25).train(), torch.zeros(4000, 1, 1, 1)
-    kept = drop(x)
-    assert kept is not None and kept.unique().tolist() == pytest.approx([0, 4 / 3])
-    assert kept.mean().item() == pytest.approx(1, abs=0.03)
-    assert torch.equal(plus(x, torch.ones(4000, 2, 2, 1), kept)[:, 0, 0], kept[:, 0, 0])
-    assert drop.eval()(x) is None and DropPath(0.0).train()(x) is None

@@ -12,7 +12,7 @@ from fec_mm.ops.linear import autocasting, linear
 from fec_mm.ops.regions import is_exporting
 
 from .cluster_encode import EncodingLayer
-from .drop_path import DropPath
+from .drop_path import DropPath, plus
 from .norm import GroupNorm
 
 # Hidden numbers at once on a CPU: 4 MiB, which stay in its caches and in memory that the process keeps.
@@ -63,35 +63,6 @@ def scaled(branch: nn.Module, x: Tensor, scale: Tensor | None) -> Tensor:
 def foldable(scale: Tensor) -> bool:
     """Whether a projection times a layer scale keeps its precision."""
     return not autocasting(scale.device) and scale.dtype not in (torch.float16, torch.bfloat16)
-
-
-class DropPath(nn.Module):
-    """By what a branch of each image is multiplied: B images → B×1×1×1, 1 / (1 − p) or, with probability p, 0.
-
-    The numbers are made outside of the branch, so that blocks which differ in nothing else are one to a compiler.
-
-    Args:
-        drop_prob: p.
-    """
-
-    def __init__(self, drop_prob: float) -> None:
-        super().__init__()
-        self.drop_prob = drop_prob
-
-    def forward(self, x: Tensor) -> Tensor | None:
-        """None: all images keep it whole, as they do in evaluation."""
-        if not self.drop_prob or not self.training:
-            return None
-        keep = 1 - self.drop_prob
-        return torch.rand(len(x), 1, 1, 1, dtype=x.dtype, device=x.device).add_(keep).floor_().div_(keep)
-
-    def extra_repr(self) -> str:
-        return f'drop_prob={self.drop_prob}'
-
-
-def plus(x: Tensor, branch: Tensor, kept: Tensor | None) -> Tensor:
-    """x + branch · kept; None: it is kept."""
-    return x + branch if kept is None else torch.addcmul(x, branch, kept)
 
 
 class ResidualBlock(nn.Module):

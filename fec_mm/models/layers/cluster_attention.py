@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from fec_mm.ops import attention, reference_attention
 from fec_mm.ops.attention import Chosen, Gate
 
-from .block import ResidualBlock, plus
+from .block import ResidualBlock
+from .drop_path import plus
 from .init import as_convolution
 from .tap import AssignmentTap
 
