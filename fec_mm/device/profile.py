@@ -13,52 +13,11 @@ import torch
 from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 
+from fec_mm.evaluation.operators import works
 from fec_mm.evaluation.timing import in_turn
 
 TOP = 10
 COPIES = ('Memcpy', 'Memset')
-# Operators that give a tensor another shape, or memory without numbers: on a GPU they launch nothing.
-IDLE = frozenset(
-    [
-        'alias',
-        'as_strided',
-        'detach',
-        'diagonal',
-        'empty',
-        'empty_like',
-        'empty_strided',
-        'expand',
-        'expand_as',
-        'flatten',
-        'lift_fresh',
-        'mT',
-        'narrow',
-        'new_empty',
-        'new_empty_strided',
-        'permute',
-        'reshape',
-        'resize_',
-        'resolve_conj',
-        'resolve_neg',
-        'result_type',
-        'select',
-        'set_',
-        'slice',
-        'split',
-        'split_with_sizes',
-        'squeeze',
-        't',
-        'transpose',
-        'unbind',
-        'unflatten',
-        'unfold',
-        'unsqueeze',
-        'view',
-        'view_as',
-        '_reshape_alias',
-        '_unsafe_view',
-    ]
-)
 
 
 @dataclass(frozen=True)
@@ -103,7 +62,7 @@ def profile_pass(run: Callable[[], object], device: str, repeats: int = 5) -> Pr
     operators = [
         (a.key, a.count, (a.self_device_time_total if on_gpu else a.self_cpu_time_total) / 1000)
         for a in averages
-        if _works(a.key)
+        if works(a.key)
     ]
     return Profile(
         kernels=len(done) - copies,
@@ -116,14 +75,8 @@ def profile_pass(run: Callable[[], object], device: str, repeats: int = 5) -> Pr
     )
 
 
-def _works(name: str) -> bool:
-    """Whether an event is an operator that computes or copies."""
-    namespace, _, operator = name.partition('::')
-    return namespace in ('aten', 'fec_mm') and operator not in IDLE
-
-
 def _is_leaf(event: Any) -> bool:
-    return _works(event.name) and not any(_works(child.name) for child in event.cpu_children)
+    return works(event.name) and not any(works(child.name) for child in event.cpu_children)
 
 
 def _largest(times: Iterable[tuple[str, float]]) -> list[tuple[str, int, float]]:

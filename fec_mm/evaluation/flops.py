@@ -206,7 +206,7 @@ class MultiplyAdds(TorchDispatchMode):
             count.others[name] += args[1].numel() * args[0].shape[1]
         elif packet in (aten.index_add, aten.index_add_):  # whatever the table's size
             count.others[name] += args[3].numel()
-        elif packet in MOVING or not inputs or not outputs or _is_view(func):
+        elif packet in MOVING or not inputs or not outputs or is_view(func):
             count.moving[name] += not name.startswith('prim.')  # questions about a tensor
         elif packet in COMPUTING or torch.Tag.pointwise in func.tags:
             count.others[name] += max(t.numel() for t in inputs + outputs)
@@ -215,7 +215,8 @@ class MultiplyAdds(TorchDispatchMode):
         return out
 
 
-def _is_view(func: Any) -> bool:
+def is_view(func: Any) -> bool:
+    """Whether an operator gives its input another shape, and computes nothing."""
     alias = [r.alias_info for r in func._schema.returns]
     return any(a is not None and not a.is_write for a in alias)
 

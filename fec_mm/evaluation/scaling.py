@@ -18,14 +18,16 @@ BACKWARD = 2 / 3  # of the time of a step on one process
 BUCKET = 25 * 2**20  # bytes that DistributedDataParallel averages at once
 
 
-def image_seconds(multiply_adds: float, flops: float) -> float:
-    """3 · 2 · multiply-adds / flops: forward and backward of an image.
+def image_seconds(multiply_adds: float, flops: float, moved: float = 0.0, bandwidth: float = 1.0) -> float:
+    """max(3 · 2 · multiply-adds / flops, moved / bandwidth): forward and backward of an image.
 
     Args:
         multiply_adds: Of an image's forward pass.
         flops: Floating-point operations per second that the processor reaches in training, not its peak.
+        moved: Bytes that its operators read and write.
+        bandwidth: Bytes per second of the processor's memory.
     """
-    return 3 * 2 * multiply_adds / flops
+    return max(3 * 2 * multiply_adds / flops, moved / bandwidth)
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,7 @@ class Plan:
         network: What carries the gradients.
         total_batch: Images of a step on all processes, or None where `batch` is kept.
         batch: Images of a step on each process.
+        host_seconds: That a host takes to launch a step, however many images it has.
     """
 
     images: int
@@ -84,13 +87,15 @@ class Plan:
     network: Network
     total_batch: int | None = None
     batch: int = 1
+    host_seconds: float = 0.0
 
     def step(self, processes: int) -> Step | None:
         """The step on N processes; None where there are more of them than images in the total batch."""
         batch = self.batch if self.total_batch is None else math.ceil(self.total_batch / processes)
         if self.total_batch is not None and processes > self.total_batch:
             return None
-        return Step(processes, batch, batch * self.image_seconds, self.network.all_reduce(processes))
+        computation = max(batch * self.image_seconds, self.host_seconds)
+        return Step(processes, batch, computation, self.network.all_reduce(processes))
 
     def hours(self, step: Step) -> float:
         total = self.total_batch or step.batch * step.processes

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +23,7 @@ from fec_mm.toolboxes.building import build_model, check_backbone
 from fec_mm.toolboxes.table import TOOLBOXES
 
 from .flops import Count, MultiplyAdds, count_backbone
+from .operators import operators_of
 from .timing import peak_growth
 
 
@@ -125,8 +126,13 @@ def step_memory(cfg: Config, shape: tuple[int, int, int]) -> float:
 
 def _step_memory(cfg: Config, shape: tuple[int, int, int]) -> float:
     compat.apply()
-    scope, batch = cfg.default_scope, TOOLBOXES[cfg.default_scope].batch
-    model = counted_model(cfg).train()
+    model, batch = counted_model(cfg), TOOLBOXES[cfg.default_scope].batch
+    return (peak_growth(_step(model, cfg.default_scope, shape, batch), 'cpu') - gradient_bytes(model) / 2**20) / batch
+
+
+def _step(model: Any, scope: str, shape: tuple[int, int, int], batch: int) -> Callable[[], None]:
+    """Forward and backward of a training step; of detectors, of backbone and neck alone."""
+    model.train()
     images, samples = torch.randn(batch, *shape), _samples(scope, batch, shape[1:])
 
     def run() -> None:
@@ -137,7 +143,7 @@ def _step_memory(cfg: Config, shape: tuple[int, int, int]) -> float:
             loss, _ = model.parse_losses(model.loss(images, samples))
             loss.backward()
 
-    return (peak_growth(run, 'cpu') - gradient_bytes(model) / 2**20) / batch
+    return run
 
 
 @dataclass(frozen=True)
@@ -149,22 +155,35 @@ class Cost:
         memory: MiB that an image needs beside weights and gradients; None: not measured.
         gradients: Bytes.
         parameters: Their number.
+        launches: Operators of a training step that compute or copy; None: not counted.
+        moved: Bytes that they read and write for an image; None: not counted.
     """
 
     multiply_adds: int
     memory: float | None
     gradients: int
     parameters: int
+    launches: int | None = None
+    moved: float | None = None
 
 
-def cost(cfg: Config, shape: tuple[int, int, int], memory: bool) -> Cost:
-    """The cost of a config with images of channels×H×W; measuring memory takes longest."""
+def cost(cfg: Config, shape: tuple[int, int, int], memory: bool, operators: bool = False) -> Cost:
+    """The cost of a config with images of channels×H×W.
+
+    Args:
+        memory: Whether to measure it, which takes longest.
+        operators: Whether to count what a step launches and moves, which takes two steps.
+    """
     model = counted_model(cfg).eval()
     backbone, maps = count_backbone(model.backbone, shape)
     heads = count_heads(model, cfg.default_scope, shape, maps)
+    batch = TOOLBOXES[cfg.default_scope].batch
+    step = operators_of(_step(model, cfg.default_scope, shape, batch)) if operators else None
     return Cost(
         backbone.in_convention + heads.in_convention,
         step_memory(cfg, shape) if memory else None,
         gradient_bytes(model),
         sum(p.numel() for p in model.parameters()),
+        None if step is None else step.launches,
+        None if step is None else step.moved / batch,
     )

@@ -104,16 +104,21 @@ def kept(make: Callable[..., _Made]) -> Callable[..., _Made]:
     has the latter two, and not to be written to.
 
     Nothing is kept while compiling or tracing, or where a dispatch mode sees all operators, such as fake tensors and
-    counters.
+    counters; but for a mode whose `keeps` is true, which runs operators as they are.
     """
 
     def get(*numbers: int, like: Tensor) -> _Made:
         plain = type(like) in (Tensor, nn.Parameter) and all(type(number) is int for number in numbers)
-        if plain and not torch.compiler.is_compiling() and _get_current_dispatch_mode() is None:
+        if plain and not torch.compiler.is_compiling() and _may_keep():
             return _kept(make, *numbers, like.dtype, like.device)
         return make(*numbers, like.dtype, like.device)
 
     return get
+
+
+def _may_keep() -> bool:
+    mode = _get_current_dispatch_mode()
+    return mode is None or getattr(mode, 'keeps', False)
 
 
 @lru_cache(maxsize=256)

@@ -69,7 +69,8 @@ def test_scaling(tmp_path: Path) -> None:
         (['--arch', 'huge'], "invalid choice: 'huge'"),
         (['--device', 'cuda'], 'use --device cpu'),
         (['--near', '--arch', 'coc-tiny'], 'only FEC has pooling with near candidates'),
-        (['--launch', 'graph'], '--device cuda --mode train'),
+        (['--launch', 'graph'], '--device cuda'),
+        (['--launch', 'blocks'], '--mode train'),
         (['--centers-per-side', '4', '4', *QUICK], 'one number per stage'),
     ],
 )

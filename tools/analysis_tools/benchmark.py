@@ -2,12 +2,14 @@
 
     python tools/analysis_tools/benchmark.py --task {classification,segmentation,detection} [--arch small base ...]
         [--size SIDE | HxW] [--batch B] [--mode eval train] [--peers resnet50 ...] [--launch compiled]
-        [--scaling | --near] [--json FILE]
+        [--scaling | --near | --count-operators] [--json FILE]
 
 The backbone alone, forward (eval) or forward and backward (train), no optimizer. Fast and reference run in turn in one
 process; their times are medians. Peak memory is measured in processes of its own, as the growth over just before the
 first pass. The necessary products are the model's convolutions and linear maps on the shapes that the fast path needs,
-timed alone. Nothing else should run on the machine meanwhile: ratios within one run count, not seconds.
+timed alone. With `--count-operators` nothing is timed: operators that compute or copy, and what they move, are counted
+(fec_mm/evaluation/operators.py). Otherwise nothing else should run on the machine meanwhile: ratios within one run
+count, not seconds.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ from fec_mm.cli.run import run_cli
 from fec_mm.device.cases import ARCHS, LAUNCHES, PEERS, PRECISIONS, TASKS, Case
 from fec_mm.device.tables import table
 from fec_mm.errors import UserError
+from fec_mm.evaluation.operators import operators_of
 from fec_mm.evaluation.timing import in_turn, necessary_products, peak_growth
 from fec_mm.fileio import write_whole
 from fec_mm.models import FEC
@@ -111,6 +114,23 @@ def beside_near(case: Case, repeats: int, memory: bool) -> dict[str, Any]:
     )
 
 
+def composition(case: Case) -> list[dict[str, Any]]:
+    """Rows of what a pass is made of, of the fast path and of the reference."""
+    rows = []
+    for implementation in ('fast',) if case.arch in PEERS else ('fast', 'reference'):
+        found = operators_of(case.step(case.build(implementation)))
+        rows.append(
+            dict(
+                case.row(),
+                implementation=implementation,
+                operators=found.others.total(),
+                products=found.products.total(),
+                moved_mb=found.moved / case.batch / 1e6,
+            )
+        )
+    return rows
+
+
 def slope(rows: Sequence[dict[str, Any]], key: str) -> float:
     """The exponent k in key ∝ pixels^k, by least squares between logarithms."""
     return float(np.polyfit(np.log([row['pixels'] for row in rows]), np.log([row[key] for row in rows]), 1)[0])
@@ -124,6 +144,10 @@ COLUMNS = {
     'mode': 'mode',
     'precision': 'precision',
     'launch': 'launch',
+    'implementation': 'implementation',
+    'operators': 'operators beside products',
+    'products': 'products',
+    'moved_mb': 'MB moved per image',
     'fast_s': 'fast s',
     'reference_s': 'reference s',
     'speedup': 'speed-up',
@@ -154,6 +178,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--peers', nargs='+', choices=PEERS, default=[], help='also time backbones of mmpretrain')
     parser.add_argument('--scaling', action='store_true', help='the fast path alone, at five sizes up to this one')
     parser.add_argument('--near', action='store_true', help='the fast path, and the same with near candidates')
+    parser.add_argument('--count-operators', action='store_true', help='count what a pass is made of; nothing is timed')
     parser.add_argument('--repeats', type=positive, default=5, help='turns whose medians count')
     parser.add_argument('--no-memory', action='store_true', help='times only')
     parser.add_argument('--device', default='cpu', help='cpu, or cuda[:i]')
@@ -169,8 +194,10 @@ def plan(args: argparse.Namespace) -> list[Case]:
     """
     if args.device != 'cpu' and not torch.cuda.is_available():
         raise UserError(f'--device {args.device}: torch finds no GPU here; use --device cpu')
-    if args.launch == 'graph' and (args.device == 'cpu' or 'eval' in args.mode):
-        raise UserError('--launch graph is for --device cuda --mode train: choose another one')
+    if 'graph' in args.launch and args.device == 'cpu':
+        raise UserError(f'--launch {args.launch} is for --device cuda: choose another one')
+    if args.launch in ('blocks', 'graph', 'blocks+graph') and 'eval' in args.mode:
+        raise UserError(f'--launch {args.launch} is for --mode train: choose another one')
     if args.near and (args.peers or not all(ARCHS[arch][0] is FEC for arch in args.arch)):
         raise UserError('--near: only FEC has pooling with near candidates: leave the others out')
     settings = TASKS[args.task]
@@ -211,6 +238,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         for case in track(cases, console=Console(stderr=True), description='measuring', transient=True):
             if args.scaling:
                 rows += scaling(case, args.repeats)
+            elif args.count_operators:
+                rows += composition(case)
             elif args.near:
                 rows.append(beside_near(case, args.repeats, not args.no_memory))
             else:

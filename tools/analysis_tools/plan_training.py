@@ -3,7 +3,7 @@
     python tools/analysis_tools/plan_training.py CONFIG [CONFIG ...]
     python tools/analysis_tools/plan_training.py CONFIG --gpus N [N ...] {--tflops T | --seconds-per-image S}
     --bandwidth GB/S
-        [--latency MICROSECONDS] [--memory GIB] [--images N]
+        [--latency MICROSECONDS] [--memory GIB] [--images N] [--launch MICROSECONDS] [--memory-bandwidth GB/S]
 
 The first form prints what a step of each config costs, memory measured. The second plans the config's schedule by the
 model of fec_mm/evaluation/scaling.py, whose assumptions it prints.
@@ -48,6 +48,12 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         '--bandwidth', type=quantity, help="between GPUs, 10⁹ bytes per second: nccl-tests' bus bandwidth"
     )
     parser.add_argument('--latency', type=quantity, default=10.0, help='of a message, microseconds; default: 10')
+    parser.add_argument(
+        '--launch', type=quantity, help='of an operator, microseconds: a step takes as long as its launches, at least'
+    )
+    parser.add_argument(
+        '--memory-bandwidth', type=quantity, help="of a GPU's memory, 10⁹ bytes per second: operators take as long"
+    )
     parser.add_argument('--memory', type=quantity, help='of a GPU, GiB: the plan fills it')
     parser.add_argument(
         '--images', type=positive, help='in the training set, if it is not the full ImageNet, COCO or ADE20K'
@@ -110,11 +116,21 @@ def show_plan(cfg: Config, args: argparse.Namespace, known: Cost) -> None:
             f'{args.memory:g} GiB hold {batch} images of {known.memory:.0f} MiB beside weights, gradients and two '
             f'moments'
         )
-    seconds = args.seconds_per_image or scaling.image_seconds(known.multiply_adds, args.tflops * 1e12)
+    seconds = args.seconds_per_image or scaling.image_seconds(
+        known.multiply_adds, args.tflops * 1e12, known.moved or 0.0, (args.memory_bandwidth or 1.0) * 1e9
+    )
+    host = (known.launches or 0) * (args.launch or 0.0) * 1e-6
+    if known.launches is not None and known.moved is not None:
+        print(
+            f'A step launches {known.launches:,} operators{_alone(cfg)}, which read and write '
+            f'{known.moved / 1e6:,.0f} MB for an image'
+        )
     network = scaling.Network(known.gradients, args.bandwidth * 1e9, args.latency * 1e-6)
     for title, plan in {
-        f"the recipe's total batch of {total}": scaling.Plan(seen, seconds, network, total_batch=total),
-        f'{batch} images per GPU': scaling.Plan(seen, seconds, network, batch=batch),
+        f"the recipe's total batch of {total}": scaling.Plan(
+            seen, seconds, network, total_batch=total, host_seconds=host
+        ),
+        f'{batch} images per GPU': scaling.Plan(seen, seconds, network, batch=batch, host_seconds=host),
     }.items():
         print(f'\nWith {title}:\n')
         print('| GPUs | images per GPU | computation ms | all-reduce ms | step ms | hours |\n|---|---|---|---|---|---|')
@@ -137,6 +153,11 @@ def show_plan(cfg: Config, args: argparse.Namespace, known: Cost) -> None:
         )
 
 
+def _alone(cfg: Config) -> str:
+    """What is said of figures that are not of the whole model."""
+    return ', backbone and neck' if cfg.default_scope == 'mmdet' else ''
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     planning = args.tflops or args.seconds_per_image
@@ -144,12 +165,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(
             '| config | image | 10⁶ parameters | 10⁹ multiply-adds forward | 10¹² multiply-adds per step of | '
             'gradient MB | '
-            'MiB per image |\n|---|---|---|---|---|---|---|'
+            'MiB per image | operators per step | MB moved per image |\n|---|---|---|---|---|---|---|---|---|'
         )
     for path in args.configs:
         cfg = load_config(path, ('model', 'train_dataloader', 'train_cfg'), **common_options(args))
         shape = image_shape(cfg, args.size)
-        known = cost(cfg, shape, memory=not planning or args.memory is not None)
+        operators = not planning or args.launch is not None or args.memory_bandwidth is not None
+        known = cost(cfg, shape, not planning or args.memory is not None, operators)
         if planning:
             print(f'{path}, images of {shape[1]}×{shape[2]}')
             show_plan(cfg, args, known)
@@ -159,7 +181,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             f'| {Path(path).stem} | {shape[1]}×{shape[2]} | {known.parameters / 1e6:.2f} | '
             f'{known.multiply_adds / 1e9:.2f} | '
             f'{3 * batch * known.multiply_adds / 1e12:.2f} ({batch} images) | {known.gradients / 1e6:.1f} | '
-            f'{known.memory:.0f}{", backbone and neck" if cfg.default_scope == "mmdet" else ""} |',
+            f'{known.memory:.0f}{_alone(cfg)} | {known.launches:,}{_alone(cfg)} | '
+            f'{(known.moved or 0) / 1e6:,.0f}{_alone(cfg)} |',
             flush=True,
         )
     if planning:

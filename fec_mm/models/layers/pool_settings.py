@@ -17,7 +17,7 @@ class PoolSettings:
         learn_similarity: Whether a position counts in its representative by sigmoid(β + α·cos), through which the
             similarity learns. Default: True.
         compactness: Of near candidates: what one squared cell of distance to the middle of the center's cell costs,
-            beside cosines. Default: 0.05.
+            beside cosines. Default: 0.055.
         iterations: Of near candidates: how often positions are assigned, after the first time to what the clusters have
             become, as in SLIC. Default: 2.
 
@@ -27,7 +27,7 @@ class PoolSettings:
 
     candidates: str = 'near'
     learn_similarity: bool = True
-    compactness: float = 0.05
+    compactness: float = 0.055
     iterations: int = 2
 
     def __post_init__(self) -> None:
