@@ -33,7 +33,7 @@ from fec_mm.cli.arguments import positive
 from fec_mm.cli.backbone_bench import PARTS, Bench, mini_models, run
 from fec_mm.cli.jobs import run_jobs
 from fec_mm.cli.run import run_cli
-from fec_mm.cli.study import run_step
+from fec_mm.cli.study import begin_run, run_step
 from fec_mm.device.config_cases import costs, speeds
 from fec_mm.errors import UserError
 from fec_mm.evaluation import backbone_summary as summary
@@ -84,16 +84,18 @@ def train(args: argparse.Namespace, bench: Bench) -> None:
     """All runs, with the tables written anew after each.
 
     Raises:
-        UserError: Some runs failed; the others went on.
+        UserError: A folder is of other settings, before anything runs; or some runs failed, and the others went on.
     """
     names = [(m, p, s) for s in args.seeds for p in PARTS if p in args.parts for m in args.models]
     configs = {name: bench.config(*name) for name in names}
+    # Before there are threads: what lays a config out as text is not made for several.
+    files = {name: begin_run(args.work_dir / '_'.join(map(str, name)), cfg) for name, cfg in configs.items()}
     lock = Lock()
     failures: list[str] = []
 
     def one(name: tuple[str, str, int]) -> None:
         try:
-            run(args.work_dir, configs[name], *name)
+            run(files[name], configs[name], *name)
         except UserError as error:
             print(f'error: {error}', flush=True)
             failures.append(str(error))

@@ -18,7 +18,7 @@ from fec_mm.errors import UserError
 from fec_mm.evaluation.probe_report import score
 from fec_mm.fileio import write_whole
 
-from .study import begin_run, run_step
+from .study import run_step
 
 PARTS = ('classes', 'superclasses')
 CONFIGS = project_folder() / 'configs'
@@ -108,8 +108,8 @@ class Bench:
         return cfg
 
 
-def run(work_dir: Path, cfg: Config, model: str, part: str, seed: int) -> dict[str, Any]:
-    """Train and measure in a folder of its own in `work_dir`, or what is left of that.
+def run(file: Path, cfg: Config, model: str, part: str, seed: int) -> dict[str, Any]:
+    """Train and measure in the folder of the config `file`, or what is left of that.
 
     Returns:
         `model`, `part`, `seed`, `accuracy` (%) on held-out images, and `minutes` of training since its last start. Of
@@ -119,8 +119,8 @@ def run(work_dir: Path, cfg: Config, model: str, part: str, seed: int) -> dict[s
     Raises:
         UserError: A tool failed; what it said is in `folder/log`.
     """
-    folder = work_dir / f'{model}_{part}_{seed}'
-    file, result = begin_run(folder, cfg), folder / 'result.json'
+    folder = file.parent
+    result = folder / 'result.json'
     if result.is_file():
         return json.loads(result.read_text())
     trained, begin = folder / 'trained.json', time.monotonic()

@@ -1,6 +1,6 @@
 """Health of each clustering layer of a backbone, and what its clusters show of the image's colours, without masks.
 
-Shapes: images B×3×H×W, as the network gets them; pictures B×H×W×3, RGB; label maps of a layer B×heads×H×W.
+Shapes: images B×3×H×W, as the network gets them; pictures B×H×W×3, RGB, or B×H×W×1; label maps of a layer B×heads×H×W.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def _look(backbone: nn.Module, images: Tensor) -> tuple[Assignments, dict[str, n
 def _colours(labels: np.ndarray, picture: np.ndarray) -> dict[str, float]:
     """The measures that need no masks."""
     valid = np.ones(labels.shape, bool)
-    colours, segments = picture.reshape(-1, 3), len(np.unique(labels))
+    colours, segments = picture.reshape(-1, picture.shape[-1]), len(np.unique(labels))
     grid = square_grid(labels.shape, segments)
     return dict(
         segments=segments,

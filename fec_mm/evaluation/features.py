@@ -8,8 +8,8 @@ How an output is pooled:
 - of several outputs (a tuple) the last tensor counts: Swin's stages also return the size of their map;
 - tokens are averaged, without class and distillation tokens, which a backbone counts in `num_extra_tokens`;
 - maps are averaged over their positions. The channels are the second axis, as everywhere in MM; they are the last one
-inside of
-  FEC and Context Cluster, convolutions from images excepted, and of `nn.Linear` and `nn.LayerNorm`, which act on it.
+  inside of this package's backbones, convolutions from images excepted, and of `nn.Linear` and `nn.LayerNorm`, which
+  act on it.
 """
 
 from __future__ import annotations

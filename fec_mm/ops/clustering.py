@@ -209,18 +209,19 @@ def similarity_of(dot: Tensor, f: Tensor, alpha: Tensor, beta: Tensor) -> Tensor
 
     The position's norm does not change the choice, and is only needed here.
     """
-    return torch.sigmoid(full(beta) + full(alpha) * (dot / _norm(f)[..., 0]))
+    return torch.sigmoid(full(beta) + full(alpha) * (dot / length(f)[..., 0]))
 
 
 def normalize(x: Tensor) -> Tensor:
     """Vectors of length 1, by the last dimension."""
-    return x / _norm(x)
+    return x / length(x)
 
 
-def _norm(x: Tensor) -> Tensor:
-    """Of …×D, as …×1. Of a vector that is zero it is infinite: its cosines are 0 as with torch.nn.functional.normalize,
-    and it
-    has no gradient, which there is 1e12 times that of the others.
+def length(x: Tensor) -> Tensor:
+    """Of vectors, …×D, as …×1.
+
+    Of a vector that is zero it is infinite: its cosines are 0 as with torch.nn.functional.normalize, and it has no
+    gradient, which there is 1e12 times that of the others.
     """
     norm = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
     return norm.masked_fill(norm < EPS, float('inf'))

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from .assign import tile_size
 from .clustering import full, normalize
+from .head_parts import head_parts
 from .regions import ceil_div, is_exporting
 from .resize import adaptive_means, bilinear
 from .soft_sums import fuzzy_sums, gumbel_like, hard_sums
@@ -85,20 +86,19 @@ def ensemble(
         ]
     maps = F.linear(agent[0].to(x.dtype) if agents else x, in_weight, in_bias).flatten(1, 2)
     with torch.autocast(x.device.type, enabled=False):
-        p, k1, v1, k2, v2 = full(maps).unflatten(2, (5, heads, -1)).permute(2, 0, 3, 1, 4)
-        p, k1, k2 = (normalize(t) for t in (p, k1, k2))
+        p, k1, v1, k2, v2 = head_parts(full(maps), heads, (True, True, False, True, False))
         (c1, m1), (c2, m2) = pairs
         q1, q2 = _queries(c1, fuzzy), _queries(c2, hard)
         rep = torch.cat(
             [
-                _fuzzy_representatives(with_ones(k1), q1, with_ones(v1), m1),
-                _hard_representatives(with_ones(k2), q2, with_ones(v2), m2, noise),
+                _fuzzy_representatives(k1, q1, v1, m1),
+                _hard_representatives(k2, q2, v2, m2, noise),
             ],
             2,
         )
         q = _queries(rep, consensus)
-        y = _weighted(with_ones(p), q, rep).transpose(1, 2).flatten(2)
-        memberships = _memberships([with_ones(t) for t in (k1, k2, p)], [q1, q2, q]) if watched else None
+        y = _weighted(p, q, rep).transpose(1, 2).flatten(2)
+        memberships = _memberships([k1, k2, p], [q1, q2, q]) if watched else None
     y = F.linear(y.to(maps.dtype), out_weight, out_bias)
     if agents:
         with torch.autocast(x.device.type, enabled=False):
@@ -120,11 +120,6 @@ def largest_membership(member: Tensor, size: tuple[int, int], agents: int) -> tu
         member = bilinear(maps, size).view(B, -1, heads, M).transpose(1, 2)
     largest, index = member.max(-1)
     return largest.unflatten(2, size), index.unflatten(2, size)
-
-
-def with_ones(x: Tensor) -> Tensor:
-    """A map and a channel of ones, …×D → …×(D + 1): what a shift is multiplied by, or what counts positions."""
-    return torch.cat([x, torch.ones_like(x[..., :1])], -1)
 
 
 def _queries(centers: Tensor, similarity: Similarity) -> Tensor:

@@ -14,6 +14,7 @@ from PIL import Image
 
 from fec_mm.cli import backbone_bench
 from fec_mm.cli.backbone_bench import Bench, mini_models, run
+from fec_mm.cli.study import begin_run
 from fec_mm.device.config_cases import costs, speeds
 from fec_mm.errors import UserError
 from fec_mm.evaluation.cluster_rows import MEASURES
@@ -158,7 +159,8 @@ def test_runs_only_what_is_missing(folder: Path, tmp_path: Path, monkeypatch: py
 def test_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backbone_bench, 'run_step', fake_tool)
     cfg = Bench().config('fec', 'superclasses', 3)
-    found = run(tmp_path, cfg, 'fec', 'superclasses', 3)
+    file = begin_run(tmp_path / 'fec_superclasses_3', cfg)
+    found = run(file, cfg, 'fec', 'superclasses', 3)
     assert (found['model'], found['part'], found['seed'], found['accuracy']) == ('fec', 'superclasses', 3, 90.0)
     layers = json.loads((tmp_path / 'fec_superclasses_3/probe/results.json').read_text())['layers']
     scores = {name: layer['within']['1']['ami']['mean'] for name, layer in layers.items()}
