@@ -136,6 +136,29 @@ def test_broken_images_are_named_and_skipped(
     assert 'gone.png does not exist' in capsys.readouterr().out
 
 
+def test_pictures_for_a_paper(
+    watched: tuple[Path, Path], root: Path, tmp_path: Path, failure: Failure, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config, work_dir = watched
+    main = tool('visualization/visualize_clusters.py').main
+    images = [root / f'data/images/{i}.png' for i in range(2)]
+    common = [str(a) for a in (config, *images, '--checkpoint', work_dir / 'epoch_1.pth', '--out-dir', tmp_path)]
+    main([*common, '--panels', '--levels', '1', '3', '--groups', '999', '--colour', 'categorical'])
+    names = [
+        'input',
+        *(f'{n}{o}' for n in ('level_1_clusters', 'level_3_clusters', 'merged_groups') for o in ('', '_outlines')),
+    ]
+    assert sorted(path.name for path in (tmp_path / '1').iterdir()) == sorted(f'{name}.png' for name in names)
+    assert Image.open(tmp_path / '0/input.png').size == (448, 448)
+    said = capsys.readouterr().out
+    assert 'groups, not 999' in said and 'pictures of 2 images' in said
+    main([*common, '--together', '--format', 'svg', '--dpi', '50'])
+    assert (tmp_path / 'clusters.svg').read_text().startswith('<?xml') and not (tmp_path / '0.svg').exists()
+    main([*common, '--format', 'pdf'])
+    assert (tmp_path / '0.pdf').read_bytes().startswith(b'%PDF')
+    assert 'the levels 1 to 3' in failure(main, *common, '--levels', 4)
+
+
 @pytest.mark.slow
 def test_context_cluster_shows_heads(
     trained: Callable[[str], tuple[Path, Path]], root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
