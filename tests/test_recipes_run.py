@@ -23,7 +23,10 @@ def batch(scope: str) -> dict[str, Any]:
     if scope == 'mmdet':
         from mmdet.testing import demo_mm_inputs
 
-        return demo_mm_inputs(2, [(3, *SIZE)] * 2, num_items=[3, 1], num_classes=80, with_mask=True)
+        data = demo_mm_inputs(2, [(3, *SIZE)] * 2, num_items=[3, 1], num_classes=80, with_mask=True, with_semantic=True)
+        for sample in data['data_samples']:  # of panoptic heads: 80 things and 53 kinds of stuff
+            sample.gt_sem_seg.sem_seg.random_(80, 133)
+        return data
     inputs = torch.randint(0, 256, (2, 3, *SIZE), dtype=torch.uint8)
     if scope == 'mmpretrain':
         from mmpretrain.structures import DataSample
@@ -55,6 +58,8 @@ def test_a_step_and_a_prediction(path: Path) -> None:
             cfg.model.num_queries = 50
         if scope == 'mmseg':
             cfg.model.data_preprocessor.size = SIZE
+        if scope == 'mmdet':  # which would pad to 1024×1024
+            cfg.model.data_preprocessor.batch_augments = None
         if not cfg.model.backbone.type.startswith('fec_mm.'):  # nothing is downloaded
             cfg.model.backbone.init_cfg = None
             cfg.model.pop('pretrained', None)
