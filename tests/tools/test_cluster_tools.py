@@ -66,6 +66,12 @@ def test_hook_shows_clusters_and_the_film_has_them(watched: tuple[Path, Path], t
     assert sorted(path.name for path in tmp_path.iterdir()) == ['clusters_1.gif', 'clusters_2.gif']
     with Image.open(tmp_path / 'clusters_1.gif') as film:
         assert (film.n_frames, film.info['duration']) == (2, 200)
+    for kind in ('webp', 'png'):
+        tool('visualization/clusters_gif.py').main([str(work_dir), '--out-dir', str(tmp_path), '--format', kind])
+        with Image.open(tmp_path / f'clusters_1.{kind}') as film:
+            title = np.asarray(film.convert('RGB'))[:28]
+            assert film.n_frames == 2 and film.size == (4 * 448, 448 + 28)
+        assert all((title[:, i * 448 : i * 448 + 100] < 100).any() for i in range(4))  # a name above each panel
 
 
 @pytest.mark.usefixtures('fresh_scope')
