@@ -38,10 +38,12 @@ class Head(nn.Module):
             if global_pool not in ('avg', ''):
                 raise ValueError(f"global_pool='{global_pool}' must be 'avg' or ''")
             self.global_pool = global_pool
-        self.fc = nn.Linear(self.channels, num_classes) if num_classes else nn.Identity()
+        self.fc: nn.Module = nn.Identity()
         if num_classes:
-            nn.init.trunc_normal_(self.fc.weight, std=0.02)
-            nn.init.zeros_(self.fc.bias)
+            linear = nn.Linear(self.channels, num_classes)
+            nn.init.trunc_normal_(linear.weight, std=0.02)
+            nn.init.zeros_(linear.bias)
+            self.fc = linear
 
     def forward(self, x: Tensor, norm: nn.Module | None, pre_logits: bool) -> Tensor:
         """A map, its channels first → logits, B×K."""
