@@ -40,9 +40,10 @@ class Head(nn.Module):
             self.global_pool = global_pool
         self.fc: nn.Module = nn.Identity()
         if num_classes:
-            self.fc = fc = nn.Linear(self.channels, num_classes)
-            nn.init.trunc_normal_(fc.weight, std=0.02)
-            nn.init.zeros_(fc.bias)
+            linear = nn.Linear(self.channels, num_classes)
+            nn.init.trunc_normal_(linear.weight, std=0.02)
+            nn.init.zeros_(linear.bias)
+            self.fc = linear
 
     def forward(self, x: Tensor, norm: nn.Module | None, pre_logits: bool) -> Tensor:
         """A map, its channels first → logits, B×K."""

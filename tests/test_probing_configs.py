@@ -158,3 +158,36 @@ def test_a_step_and_the_layers(tmp_path: Path, name: str) -> None:
     expected = widths[name.removesuffix('-gn').removesuffix('-ln')]
     assert [tuple(record[layer].shape) for layer in layers] == [(2, width) for width in expected]
     assert all(np.isfinite(features.numpy()).all() for features in record.values())
+
+
+def test_what_simsiam_learns_is_what_its_classifier_keeps(tmp_path: Path) -> None:
+    """A step without labels changes the backbone; the linear classifier begins with it, and leaves it."""
+    from mmpretrain.registry import MODELS as MM_MODELS
+    from mmpretrain.structures import DataSample
+
+    folder = PROBING / 'self_supervised'
+    cfg = Config.fromfile(folder / 'simsiam_fec-mini_digits.py')
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        model = MM_MODELS.build(cfg.model)
+        model.init_weights()
+        before = {key: value.clone() for key, value in model.backbone.state_dict().items()}
+        wrapper = build_optim_wrapper(model, {**cfg.optim_wrapper, 'type': 'OptimWrapper'})
+        views = [torch.randint(0, 256, (4, 3, 32, 32), dtype=torch.uint8) for _ in range(2)]
+        losses = model.train().train_step(dict(inputs=views, data_samples=[DataSample() for _ in range(4)]), wrapper)
+    assert -1 <= losses['loss'].item() <= 0
+    learnt = model.backbone.state_dict()
+    assert sum(not torch.equal(before[key], value) for key, value in learnt.items()) > len(learnt) / 2
+    torch.save({'state_dict': model.state_dict()}, tmp_path / 'simsiam.pth')
+    cfg = Config.fromfile(folder / 'simsiam-linear_fec-mini_digits.py')
+    cfg.model.backbone.init_cfg.checkpoint = str(tmp_path / 'simsiam.pth')
+    classifier = build(cfg)
+    classifier.init_weights()
+    kept = classifier.backbone.state_dict()
+    assert all(torch.equal(value, learnt[key]) for key, value in kept.items())
+    assert [name for name, p in classifier.named_parameters() if p.requires_grad] == ['head.fc.weight', 'head.fc.bias']
+
+
+def test_shift_trains_on_one_half_and_validates_on_the_other() -> None:
+    cfg = Config.fromfile(PROBING / 'fec-small_living17-shift.py')
+    loaders = cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader
+    assert [loader.dataset.split for loader in loaders] == ['source', 'target', 'target']

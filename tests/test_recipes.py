@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,8 @@ def test_builds(path: Path) -> None:
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
         for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
             for transform in loader.dataset.pipeline:
-                transforms.build(transform)
+                if transform.type != 'LoadPanopticAnnotations' or find_spec('panopticapi'):
+                    transforms.build(transform)
         wrapper = build_optim_wrapper(model, {**cfg.optim_wrapper, 'type': 'OptimWrapper'})
     grouped = {id(p) for group in wrapper.param_groups for p in group['params']}
     assert all(id(p) in grouped for p in model.parameters() if p.requires_grad)

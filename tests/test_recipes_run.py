@@ -18,12 +18,17 @@ pytestmark = pytest.mark.slow
 SIZE = (96, 128)
 
 
-def batch(scope: str) -> dict[str, Any]:
-    """Two images and what is in them, as the data loaders of a toolbox give them."""
+def batch(scope: str, masks: bool = True) -> dict[str, Any]:
+    """Two images and what is in them, as the data loaders of a toolbox give them; objects perhaps without masks."""
     if scope == 'mmdet':
         from mmdet.testing import demo_mm_inputs
 
-        return demo_mm_inputs(2, [(3, *SIZE)] * 2, num_items=[3, 1], num_classes=80, with_mask=True)
+        data = demo_mm_inputs(
+            2, [(3, *SIZE)] * 2, num_items=[3, 1], num_classes=80, with_mask=masks, with_semantic=True
+        )
+        for sample in data['data_samples']:  # of panoptic heads: 80 things and 53 kinds of stuff
+            sample.gt_sem_seg.sem_seg.random_(80, 133)
+        return data
     inputs = torch.randint(0, 256, (2, 3, *SIZE), dtype=torch.uint8)
     if scope == 'mmpretrain':
         from mmpretrain.structures import DataSample
@@ -55,15 +60,18 @@ def test_a_step_and_a_prediction(path: Path) -> None:
             cfg.model.num_queries = 50
         if scope == 'mmseg':
             cfg.model.data_preprocessor.size = SIZE
+        if scope == 'mmdet':  # which would pad to 1024×1024
+            cfg.model.data_preprocessor.batch_augments = None
         if not cfg.model.backbone.type.startswith('fec_mm.'):  # nothing is downloaded
             cfg.model.backbone.init_cfg = None
             cfg.model.pop('pretrained', None)
         model = revert_sync_batchnorm(models.build(cfg.model))
         model.init_weights()  # as the runner does: some parameters are uninitialised memory before
         wrapper = build_optim_wrapper(model, {**cfg.optim_wrapper, 'type': 'OptimWrapper'})
+        data = batch(scope, masks=cfg.model.type != 'RTMDet')
         before = {name: p.detach().clone() for name, p in model.named_parameters()}
         model.train()
-        losses = model.train_step(batch(scope), wrapper)
+        losses = model.train_step(data, wrapper)
         assert all(torch.isfinite(loss).all() for loss in losses.values())
         changed = {name for name, p in model.named_parameters() if not torch.equal(p, before[name])}
         assert any(name.startswith('backbone.') for name in changed)

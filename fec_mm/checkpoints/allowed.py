@@ -25,6 +25,13 @@ def _member(owner: Any, name: str) -> Any:
     return getattr(owner, name)
 
 
+def _load_weights(file: Any, map_location: Any = None, weights_only: Any = None) -> Any:
+    """In place of onedl-mmengine's."""
+    import torch
+
+    return torch.load(file, map_location=map_location, weights_only=True)
+
+
 def allow_checkpoint_globals() -> None:
     """Let torch's weights-only loading (the default since torch 2.6) read mmengine's checkpoints.
 
@@ -37,7 +44,9 @@ def allow_checkpoint_globals() -> None:
       (mmengine/optim/scheduler/param_scheduler.py, `anneal_func`). That is allowed for just those classes, and the
       loader calls nothing that it gets that way.
 
-    What is fetched from an address goes through torch.hub, which loads anything unless told otherwise.
+    What is fetched from an address goes through torch.hub, which loads anything unless told otherwise. The fork
+    `onedl-mmengine` (0.10.12) loads anything where weights-only loading fails (mmengine/runner/checkpoint.py,
+    `_safe_torch_load`): there the failure is the end.
 
     Below torch 2.6, whose safe globals cannot be named, nothing is needed and nothing done.
     """
@@ -57,5 +66,7 @@ def allow_checkpoint_globals() -> None:
     for module in ('numpy.core.multiarray', 'numpy._core.multiarray'):
         allowed += [(scalar, f'{module}.scalar'), (reconstruct, f'{module}._reconstruct')]
     torch.serialization.add_safe_globals(allowed)
+    if hasattr(checkpoint, '_safe_torch_load'):
+        checkpoint._safe_torch_load = _load_weights
     checkpoint.load_url = functools.partial(checkpoint.load_url, weights_only=True)
     _done.append(True)

@@ -95,8 +95,8 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
             return {}
         results = _score(folder, meta, settings, args)
     if others:
-        with whole_file(folder / 'compared.png') as file:
-            comparison({str(folder): results, **others}).savefig(file, dpi=120)
+        with whole_file(folder / 'compared.png') as picture:
+            comparison({str(folder): results, **others}).savefig(picture, dpi=120)
     print(f'{conclusion(results)}\nreport: {shown(folder / "index.html")}')
     return results
 

@@ -30,16 +30,23 @@ class SuperclassDataset:
             such a file, or `dict(task='living17', hierarchy=DIR)`.
         shuffle: A seed to deal out the subclasses to the superclasses at random: unrelated ones. None leaves them.
         labels: What to train on, 'superclass' or 'subclass'.
+        split: 'source' or 'target': half of the subclasses of each superclass, after the shuffle; see
+            `fec_mm.datasets.superclasses.part`. Default: all.
     """
 
     def __init__(
-        self, dataset: Any, superclasses: Source, shuffle: int | None = None, labels: str = 'superclass'
+        self,
+        dataset: Any,
+        superclasses: Source,
+        shuffle: int | None = None,
+        labels: str = 'superclass',
+        split: str | None = None,
     ) -> None:
         if labels not in LABELS:
             raise UserError(f"SuperclassDataset: labels='{labels}' must be one of {', '.join(LABELS)}")
         self.labels = labels
         self.dataset = MM_DATASETS.build(dataset) if isinstance(dataset, dict) else dataset
-        self.superclasses = load_superclasses(superclasses, shuffle)
+        self.superclasses = load_superclasses(superclasses, shuffle, split)
         names = self.dataset.metainfo.get('classes')
         members = [c for s in self.superclasses for c in s.subclasses]
         if names is not None and max(members) >= len(names):

@@ -14,18 +14,20 @@ from fec_mm.errors import UserError
 
 from .breeds import Superclass, derive, read_hierarchy, task_named
 
+SPLITS = ('source', 'target')
 # A JSON file; what is in one; or dict(task='living17', hierarchy=DIR).
 Source = Union[str, Sequence[Mapping[str, Any]], Mapping[str, str]]
 
 
-def load_superclasses(source: Source, shuffle: int | None = None) -> list[Superclass]:
+def load_superclasses(source: Source, shuffle: int | None = None, split: str | None = None) -> list[Superclass]:
     """The superclasses that a config names.
 
     Args:
         source: The path of a JSON file `[{"name": ..., "subclasses": [class indices]}, ...]` as
             `tools/dataset_converters/breeds.py` writes it; such a list; or `dict(task=..., hierarchy=...)`, a task of
             BREEDS.
-        shuffle: The seed with which the subclasses are dealt out anew, see `shuffled`.
+        shuffle: The seed with which the subclasses are dealt out anew, see `shuffled`. Default: as they are.
+        split: 'source' or 'target', see `part`. Default: all.
 
     Raises:
         UserError: There is no such file or task, it is no list of superclasses, or a class is in two of them.
@@ -41,7 +43,30 @@ def load_superclasses(source: Source, shuffle: int | None = None) -> list[Superc
     twice = [c for c, n in Counter(c for s in superclasses for c in s.subclasses).items() if n > 1]
     if twice:
         raise UserError(f'{where}: class {twice[0]} is listed twice; a class has one superclass')
-    return superclasses if shuffle is None else shuffled(superclasses, shuffle)
+    dealt = superclasses if shuffle is None else shuffled(superclasses, shuffle)
+    return dealt if split is None else part(dealt, split)
+
+
+def part(superclasses: Sequence[Superclass], split: str) -> list[Superclass]:
+    """Half of the subclasses of each superclass, as BREEDS has them in its random splits: a model learns the source,
+    and meets the target as a shift of subpopulations.
+
+    Args:
+        superclasses: Their subclasses in the order in which BREEDS draws them.
+        split: 'source', the first half, of an odd number the larger one; 'target', the others.
+
+    Raises:
+        UserError: It is neither, or a superclass has but one subclass.
+    """
+    if split not in SPLITS:
+        raise UserError(f"split='{split}' must be one of {', '.join(SPLITS)}, or None for all subclasses")
+    alone = next((s for s in superclasses if len(s.subclasses) < 2), None)
+    if alone is not None:
+        raise UserError(f"split='{split}': superclass {alone.name} has one subclass, which has no halves: leave it out")
+    halves = [(s, -(-len(s.subclasses) // 2)) for s in superclasses]
+    return [
+        s._replace(subclasses=s.subclasses[:half] if split == 'source' else s.subclasses[half:]) for s, half in halves
+    ]
 
 
 def shuffled(superclasses: Sequence[Superclass], seed: int) -> list[Superclass]:

@@ -54,26 +54,27 @@ def _places(data: Any) -> str:
 
 def _labels(data: Any) -> str:
     """How often each class occurs, the most frequent ones first."""
-    names, counts, what = class_names(data), Counter[int](), 'samples'
-    total = len(data)
-    for leaf in leaves(data):
-        survey = survey_labels(leaf, maps=50, seconds=2.0)
-        if survey is not None:
+    names = class_names(data)
+    surveys = [survey for leaf in leaves(data) if (survey := survey_labels(leaf, maps=50, seconds=2.0)) is not None]
+    counts = Counter[int]()
+    if surveys:
+        for survey in surveys:
             for (_, label), pixels in survey.pixels.items():
                 counts[label] += pixels
-            what, total = 'pixels', survey.maps
-            continue
-        for i in np.linspace(0, len(leaf) - 1, min(COUNTED, len(leaf)), dtype=int).tolist():
-            info = leaf.get_data_info(i) if hasattr(leaf, 'get_data_info') else {}
-            what = 'objects' if 'instances' in info else what
-            counts.update(_of(info))
-    if not counts:
-        return 'none'
-    if what == 'pixels':
         every = sum(counts.values())
         shares = [f'{_name(names, label)} {100 * n / every:.1f} %' for label, n in counts.most_common(NAMED)]
-        text = f'pixels of {total} label maps: {", ".join(shares)}'
+        text = f'pixels of {sum(survey.maps for survey in surveys)} label maps: {", ".join(shares)}'
     else:
+        # A wrapper may change labels, and then knows of them.
+        sources = [data] if hasattr(data, 'get_data_info') else [d for d in leaves(data) if hasattr(d, 'get_data_info')]
+        what = 'samples'
+        for source in sources:
+            for i in np.linspace(0, len(source) - 1, min(COUNTED, len(source)), dtype=int).tolist():
+                info = source.get_data_info(i)
+                what = 'objects' if 'instances' in info else what
+                counts.update(_of(info))
+        if not counts:
+            return 'none'
         text = f'{what}: ' + ', '.join(f'{_name(names, label)} {n:,}' for label, n in counts.most_common(NAMED))
     return text + (f' and {len(counts) - NAMED} rarer classes' if len(counts) > NAMED else '')
 

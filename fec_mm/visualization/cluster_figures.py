@@ -21,24 +21,31 @@ TITLES = {
     'compactness': 'compactness',
 }
 AGAINST = {'segments': 'segments', 'contour_density': 'contour density'}
+LOWER = ('undersegmentation',)  # is better
+PER_ROW = 3
 
 
 def measure_figure(lines: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure:
-    """Each measure against the number of segments, and below against the contour density.
+    """Each measure against the number of segments, and below against the contour density, three in a row.
 
     Args:
         lines: the rows of each line's points, as of `fec_mm.evaluation.cluster_maps.mean_rows`, by its name.
     """
     measures = [name for name in TITLES if name != 'contour_density']
-    figure: Figure = optional('matplotlib.figure', 'plots of measures').Figure(layout='constrained', figsize=(18, 6.4))
-    axes = figure.subplots(len(AGAINST), len(measures))
-    for row, (against, title) in zip(axes, AGAINST.items()):
-        for ax, measure in zip(row, measures):
+    figure: Figure = optional('matplotlib.figure', 'plots of measures').Figure(layout='constrained', figsize=(10, 12))
+    blocks = -(-len(measures) // PER_ROW)
+    axes = figure.subplots(blocks * len(AGAINST), PER_ROW)
+    for ax in axes.flat[len(measures) * len(AGAINST) :]:
+        ax.remove()
+    for i, measure in enumerate(measures):
+        for k, (against, title) in enumerate(AGAINST.items()):
+            ax = axes[i // PER_ROW * len(AGAINST) + k, i % PER_ROW]
             for name, rows in lines.items():
                 ax.plot(*zip(*sorted((each[against], each[measure]) for each in rows)), marker='o', label=name)
-            ax.set(xscale='log', xlabel=title, title=TITLES[measure])
+            better = 'lower' if measure in LOWER else 'higher'
+            ax.set(xscale='log', xlabel=f'{title}, per image', title=f'{TITLES[measure]}\n({better} is better)')
             _plain_numbers(ax)
-    axes[0][0].legend(fontsize=8)
+    axes[0, 0].legend(fontsize=8)
     return figure
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from fec_mm.errors import shown
 from fec_mm.optional import optional
 
-from .figures import enlarge, mean_colours, outlines
+from .figures import distinct_colours, fine_outlines, mean_colours
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -69,6 +69,6 @@ def _panels(row: Row) -> dict[str, np.ndarray]:
     return {
         'image': row.image,
         **levels,
-        'their outlines': outlines(enlarge(row.image), enlarge(last)),
-        f'{len(np.unique(row.groups))} groups': mean_colours(row.image, row.groups),
+        'their outlines': fine_outlines(row.image, last),
+        f'{len(np.unique(row.groups))} groups': distinct_colours(row.image, row.groups),
     }

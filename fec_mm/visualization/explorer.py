@@ -38,7 +38,7 @@ def explorer_page(looks: Sequence[Look], title: str, classes: Sequence[str] | No
     """
     parts = {
         name: files(__package__).joinpath('explorer_page', name).read_text(encoding='utf-8')
-        for name in ('page.html', 'style.css', 'maps.js', 'view.js', 'controls.js')
+        for name in ('page.html', 'style.css', 'maps.js', 'view.js', 'controls.js', 'sharing.js')
     }
     # In JSON, `<` occurs in strings alone: escaped there, no name can end the script element.
     data = json.dumps([explorer_entry(look, classes) for look in looks], separators=(',', ':')).replace('<', '\\u003c')

@@ -12,6 +12,7 @@ from fec_mm.optional import optional
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+PER_ROW = 3  # panels, so that a page can show them
 MAX_NAMES = 40  # more do not fit beside a confusion or into a legend
 
 
@@ -29,7 +30,9 @@ def layer_figure(
     """
     figure: Figure = optional('matplotlib.figure', 'figures').Figure(layout='constrained')
     groups = list(dict.fromkeys(title.split()[0] for title in scores))
-    figure.set_size_inches(5 * len(groups), 4)
+    rows = -(-len(groups) // PER_ROW)
+    columns = -(-len(groups) // rows)
+    figure.set_size_inches(5 * columns, 4 * rows)
     titles = {
         'global': 'all subclasses',
         'within': 'within each superclass',
@@ -38,7 +41,10 @@ def layer_figure(
         'within_ami': 'AMI within each superclass',
         'linear': 'accuracy of a linear read-out',
     }
-    for ax, group in zip(figure.subplots(1, len(groups), sharey=True, squeeze=False)[0], groups):
+    axes = figure.subplots(rows, columns, sharey=True, squeeze=False)
+    for ax in axes.flat[len(groups) :]:
+        ax.remove()
+    for ax, group in zip(axes.flat, groups):
         own = {title.split()[1]: layers for title, layers in scores.items() if title.split()[0] == group}
         for line, layers in own.items():
             means, stds = zip(*layers.values())
@@ -54,7 +60,8 @@ def layer_figure(
         ax.set_title(titles.get(group, group))
         ax.grid(alpha=0.3)
         ax.legend(fontsize=8)
-    figure.axes[0].set_ylabel(what)
+    for ax in axes[:, 0]:
+        ax.set_ylabel(what)
     return figure
 
 

@@ -16,7 +16,7 @@ from PIL import Image
 from fec_mm.datasets import breeds
 from fec_mm.datasets.breeds import FILES, ROOT, Task, derive, read_hierarchy
 from fec_mm.datasets.superclass_dataset import SuperclassDataset
-from fec_mm.datasets.superclasses import Superclass, load_superclasses, shuffled
+from fec_mm.datasets.superclasses import Superclass, load_superclasses, part, shuffled
 from fec_mm.errors import UserError
 
 # Root > animal > {fish, bird > duck}, where `duck` is also, one level higher, a child of `animal`; a thing without a
@@ -213,3 +213,28 @@ def test_bad_settings(images: dict[str, Any]) -> None:
     images['pipeline'] = [dict(type='LoadImageFromFile')]
     with pytest.raises(UserError, match='end it with PackInputs'):
         build(dataset=images, superclasses=[dict(subclasses=[0, 1])])[0]
+
+
+def test_source_and_target_are_halves(hierarchy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(breeds.TASKS, 'tiny', TINY)
+    named = dict(task='tiny', hierarchy=str(hierarchy))
+    whole, source, target = (load_superclasses(named, split=split) for split in (None, 'source', 'target'))
+    for all_of_them, first, second in zip(whole, source, target):
+        assert first.subclasses + second.subclasses == all_of_them.subclasses
+        assert (first.wnid, first.name) == (second.wnid, second.name) == (all_of_them.wnid, all_of_them.name)
+    odd = [dict(name='a', subclasses=[4, 1, 3]), dict(name='b', subclasses=[0, 2])]
+    assert [s.subclasses for s in load_superclasses(odd, split='source')] == [(4, 1), (0,)]
+    assert [s.subclasses for s in load_superclasses(odd, split='target')] == [(3,), (2,)]
+    dealt = load_superclasses(odd, shuffle=0)
+    assert load_superclasses(odd, 0, 'source')[0].subclasses == dealt[0].subclasses[:2]
+    with pytest.raises(UserError, match="split='both' must be"):
+        load_superclasses(odd, split='both')
+    with pytest.raises(UserError, match='has one subclass'):
+        load_superclasses([dict(name='a', subclasses=[4])], split='target')
+
+
+def test_living17_is_split_as_its_authors_list_it() -> None:
+    """The first halves of what is drawn: two rows of the paper's table of Living-17, by ImageNet's class indices."""
+    salamander, dog = Superclass(None, 'salamander', (27, 29, 26, 28)), Superclass(None, 'dog', (163, 154, 257, 157))
+    assert [s.subclasses for s in part([salamander, dog], 'source')] == [(27, 29), (163, 154)]  # eft, axolotl; ...
+    assert [s.subclasses for s in part([salamander, dog], 'target')] == [(26, 28), (257, 157)]

@@ -66,6 +66,12 @@ def test_hook_shows_clusters_and_the_film_has_them(watched: tuple[Path, Path], t
     assert sorted(path.name for path in tmp_path.iterdir()) == ['clusters_1.gif', 'clusters_2.gif']
     with Image.open(tmp_path / 'clusters_1.gif') as film:
         assert (film.n_frames, film.info['duration']) == (2, 200)
+    for kind in ('webp', 'png'):
+        tool('visualization/clusters_gif.py').main([str(work_dir), '--out-dir', str(tmp_path), '--format', kind])
+        with Image.open(tmp_path / f'clusters_1.{kind}') as film:
+            title = np.asarray(film.convert('RGB'))[:28]
+            assert film.n_frames == 2 and film.size == (4 * 448, 448 + 28)
+        assert all((title[:, i * 448 : i * 448 + 100] < 100).any() for i in range(4))  # a name above each panel
 
 
 @pytest.mark.usefixtures('fresh_scope')
@@ -153,6 +159,29 @@ def test_broken_images_are_named_and_skipped(
     assert '2 of 3 images could not be read' in line and 'bad.png' in line and 'gone.png' in line
     assert sorted(path.name for path in (tmp_path / 'out').iterdir()) == ['0.png', 'clusters.html']
     assert 'gone.png does not exist' in capsys.readouterr().out
+
+
+def test_pictures_for_a_paper(
+    watched: tuple[Path, Path], root: Path, tmp_path: Path, failure: Failure, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config, work_dir = watched
+    main = tool('visualization/visualize_clusters.py').main
+    images = [root / f'data/images/{i}.png' for i in range(2)]
+    common = [str(a) for a in (config, *images, '--checkpoint', work_dir / 'epoch_1.pth', '--out-dir', tmp_path)]
+    main([*common, '--panels', '--levels', '1', '3', '--groups', '999', '--colour', 'categorical'])
+    names = [
+        'input',
+        *(f'{n}{o}' for n in ('level_1_clusters', 'level_3_clusters', 'merged_groups') for o in ('', '_outlines')),
+    ]
+    assert sorted(path.name for path in (tmp_path / '1').iterdir()) == sorted(f'{name}.png' for name in names)
+    assert Image.open(tmp_path / '0/input.png').size == (448, 448)
+    said = capsys.readouterr().out
+    assert 'groups, not 999' in said and 'pictures of 2 images' in said
+    main([*common, '--together', '--format', 'svg', '--dpi', '50'])
+    assert (tmp_path / 'clusters.svg').read_text().startswith('<?xml') and not (tmp_path / '0.svg').exists()
+    main([*common, '--format', 'pdf'])
+    assert (tmp_path / '0.pdf').read_bytes().startswith(b'%PDF')
+    assert 'the levels 1 to 3' in failure(main, *common, '--levels', 4)
 
 
 @pytest.mark.slow

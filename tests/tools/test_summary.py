@@ -37,6 +37,20 @@ def test_five_lines_come_first(root: Path, tmp_path: Path, scope: str, capsys: p
     assert Image.open(work_dir / 'curves.png').size == (840, 720)
 
 
+def test_labels_are_those_that_are_trained_on(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A wrapper's, where it has others than what it wraps: here both halves are one superclass."""
+    extra = """
+pairs = [dict(name='both', subclasses=[0, 1])]
+train_dataloader['dataset'] = dict(
+    type='fec_mm.SuperclassDataset', superclasses=pairs, dataset=train_dataloader['dataset'])
+val_cfg = val_dataloader = val_evaluator = None
+train_cfg['max_epochs'] = 1
+"""
+    config = make_config(root, 'mmpretrain', extra, tmp_path)
+    train.main([str(config), '--work-dir', str(tmp_path / 'work')])
+    assert capsys.readouterr().out.splitlines()[1] == 'labels    samples: both 8'
+
+
 def test_several_trainings_in_one_plot(
     trained: Callable[[str], tuple[Path, Path]], tmp_path: Path, failure: Callable[..., str]
 ) -> None:

@@ -341,3 +341,41 @@ def test_cells_of_one_pixel(browser: Any, tmp_path: Path, x: int) -> None:
     page.point(x, 41)
     chain, levels = page.chain(), look.levels()
     assert [int(chain[f'level{i}']['cluster']) for i in (1, 2, 3)] == [int(labels[0, 41, x]) for labels in levels]
+
+
+def test_a_link_leads_to_image_pixel_and_level(page: Page) -> None:
+    page.press('n')
+    page.wait("return document.getElementById('name').textContent.startsWith('second.png')")
+    page.slide('level', 2)
+    page.point(40, 30, click=True)
+    before = page.chain()
+    page.browser.find_element('id', 'link').click()
+    address = page.browser.current_url
+    assert all(part in address for part in ('image=1', 'level=2', 'x=40', 'y=30'))
+    page.browser.get('about:blank')
+    page.browser.get(address)
+    page.wait("return document.getElementById('name').textContent.startsWith('second.png')")
+    page.wait("return document.getElementById('level').value === '2'")
+    assert page.chain() == before
+    page.browser.get('about:blank')
+    page.browser.get(
+        address.split('#')[0] + '#image=99&level=99&groups=0&view=nothing&x=99999&y=0&head=7'
+    )  # of another page
+    page.wait("return document.getElementById('name').textContent.startsWith('second.png')")
+    page.wait("return document.getElementById('level').value === '3'")
+    assert page.chain()['pixel']['text'].startswith(f'Pixel {SIZE[0] - 1}, 0')
+
+
+def test_veil_and_what_is_saved(page: Page) -> None:
+    page.point(50, 38, click=True)
+    far = page.looks[0].levels()[-1][0].numpy() != page.looks[0].levels()[-1][0].numpy()[38, 50]
+    page.slide('veil', 90)
+    y, x = (int(v) for v in np.argwhere(far)[len(np.argwhere(far)) // 2])
+    assert page.pixel('overlay', x, y)[3] > 200
+    saved = page.js("""const c = composed(), d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;
+        return [c.width, c.height, [...d.slice(0, 4)]]""")
+    size = page.js("const o = document.getElementById('overlay'); return [o.width, o.height]")
+    assert saved[:2] == size and saved[2][3] == 255
+    page.js("document.querySelector('[name=view][value=clusters]').click()")
+    assert not page.browser.find_element('id', 'veil').is_enabled()
+    assert page.browser.find_element('id', 'level').is_enabled()

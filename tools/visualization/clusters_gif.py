@@ -1,9 +1,10 @@
 """Make films of the clusters that fec_mm.ClusterVisualizationHook showed during a training.
 
-    python tools/visualization/clusters_gif.py WORK_DIR [--out-dir DIR] [--seconds S]
+    python tools/visualization/clusters_gif.py WORK_DIR [--out-dir DIR] [--seconds S] [--format webp | png | gif]
 
 Reads what mmengine's LocalVisBackend wrote below WORK_DIR (`**/vis_image/clusters_<image>_<step>.png`) and writes one
-GIF per image, `DIR/clusters_<image>.gif`, with the step above each frame.
+film per image, `DIR/clusters_<image>.gif`, with the step and the names of the panels above each frame. WebP and
+animated PNG keep all colours, of which a GIF has 256.
 """
 
 from __future__ import annotations
@@ -30,6 +31,13 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--seconds', type=float, default=0.5, help='of each frame; the last one stays four times as long'
     )
+    parser.add_argument('--format', choices=['gif', 'webp', 'png'], default='gif', help='default: gif')
+    parser.add_argument(
+        '--names',
+        nargs='+',
+        default=['input', 'level 1', 'level 2', 'level 3'],
+        help='of the panels, from left to right; default: those of a model of four stages',
+    )
     return parser.parse_args(argv)
 
 
@@ -51,12 +59,14 @@ def find_frames(work_dir: Path) -> dict[str, list[tuple[int, Path]]]:
     return {name: sorted(steps.items()) for name, steps in sorted(found.items())}
 
 
-def frame(step: int, path: Path) -> Image.Image:
-    """One picture under its step."""
+def frame(step: int, path: Path, names: Sequence[str]) -> Image.Image:
+    """One picture under its step and the names of its panels, which are of one width."""
     with Image.open(path) as picture:
         titled = Image.new('RGB', (picture.width, picture.height + TITLE_HEIGHT), 'white')
         titled.paste(picture, (0, TITLE_HEIGHT))
-    ImageDraw.Draw(titled).text((8, 4), str(step), fill='black', font=ImageFont.load_default(size=16))
+    draw, width = ImageDraw.Draw(titled), titled.width / len(names)
+    for i, name in enumerate([f'step {step}: {names[0]}', *names[1:]]):
+        draw.text((width * i + 8, 4), name, fill='black', font=ImageFont.load_default(size=16))
     return titled
 
 
@@ -66,9 +76,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         raise UserError(f'--seconds {args.seconds}: give more than 0')
     films = find_frames(args.work_dir)
     for name, steps in track(films.items(), description='films'):
-        target = (args.out_dir or args.work_dir) / f'{name}.gif'
+        target = (args.out_dir or args.work_dir) / f'{name}.{args.format}'
         try:
-            first, *others = [frame(step, path) for step, path in steps]
+            first, *others = [frame(step, path, args.names) for step, path in steps]
         except OSError as error:
             raise UserError(f'{target}: {error}; look at the pictures of {name}') from error
         milliseconds = [round(1000 * args.seconds)] * len(others) + [round(4000 * args.seconds)]

@@ -1,10 +1,12 @@
 """Show what a model clusters, level by level.
 
     python tools/visualization/visualize_clusters.py CONFIG IMAGES... --out-dir DIR [--checkpoint FILE] [--groups K]
-        [--heads STAGE.BLOCK:HEAD ...] [--html]
+        [--levels N ...] [--heads STAGE.BLOCK:HEAD ...] [--colour categorical] [--panels] [--together]
+        [--format pdf] [--dpi N] [--html]
 
 For configs of mmpretrain, mmdet and mmseg with a clustering backbone. One picture per image, `DIR/<name of the
-image>.png`: the input as the network gets it, and for each pooling layer of fec_mm.FEC the regions of the image that it
+image>.png`, or with `--panels` a folder with a file per panel, or with `--together` one picture with a row per image:
+the input as the network gets it, and for each pooling layer of fec_mm.FEC the regions of the image that it
 made one position of; with `--heads` also what those heads of encoding layers assign (numbers count from 0: `3.1:0` is
 the first head of the second block of the last stage). `--html` also writes `DIR/clusters.html`, a page in which one
 explores all of them with a pointer.
@@ -16,22 +18,29 @@ import argparse
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.progress import track
 from torch import Tensor
 
 from fec_mm.apis.models import seeded_model
+from fec_mm.cli.arguments import positive
 from fec_mm.cli.config import CfgOptions, common_options, load_config
 from fec_mm.cli.run import run_cli
 from fec_mm.errors import UserError, shown
 from fec_mm.fileio import whole_file, write_whole
-from fec_mm.visualization import cluster_figure
 from fec_mm.visualization.explorer import explorer_page
+from fec_mm.visualization.figures import COLOURS, bare_figure, cluster_figure, panels, rows_figure
 from fec_mm.visualization.inputs import TestPipeline, UnreadableImage
 from fec_mm.visualization.look import Look, look_at
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 PAGE = 'clusters.html'
+TOGETHER = 'clusters'
+GROUPS = 'merged, groups'
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -46,6 +55,15 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--heads', nargs='+', default=[], metavar='STAGE.BLOCK:HEAD', help='also show heads of encoding layers'
     )
+    parser.add_argument('--levels', nargs='+', type=positive, metavar='N', help='levels to show; default: all')
+    parser.add_argument(
+        '--colour', choices=list(COLOURS), default='mean', help='of clusters; groups have colours of their own'
+    )
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument('--panels', action='store_true', help='a file for each panel, DIR/<image>/<panel>')
+    form.add_argument('--together', action='store_true', help=f'one picture, {TOGETHER}, with a row for each image')
+    parser.add_argument('--format', choices=['png', 'pdf', 'svg'], default='png', help='of pictures; default: png')
+    parser.add_argument('--dpi', type=positive, default=150, help='dots per inch; default: 150')
     parser.add_argument('--html', action='store_true', help=f'also write {PAGE}, to explore all images in a browser')
     parser.add_argument('--cfg-options', nargs='+', action=CfgOptions, metavar='KEY=VALUE', help='override settings')
     # What load_config wants to know of tools that run a runner.
@@ -53,7 +71,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def plan(images: Sequence[Path], out_dir: Path) -> dict[Path, Path]:
+def plan(images: Sequence[Path], out_dir: Path, suffix: str) -> dict[Path, Path]:
     """Which picture is made of which image.
 
     Raises:
@@ -61,7 +79,7 @@ def plan(images: Sequence[Path], out_dir: Path) -> dict[Path, Path]:
     """
     pictures: dict[Path, Path] = {}
     for image in images:
-        picture = out_dir / f'{image.stem}.png'
+        picture = out_dir / f'{image.stem}.{suffix}'
         if picture in pictures:
             raise UserError(
                 f'{pictures[picture]} and {image} would both be drawn in {picture}: draw them in separate folders'
@@ -86,18 +104,28 @@ def head_of(look: Look, wanted: str) -> tuple[str, int]:
     return name, int(match[2])
 
 
-def label_maps(look: Look, groups: int | None, heads: Sequence[str]) -> dict[str, np.ndarray]:
+def label_maps(
+    look: Look, groups: int | None, heads: Sequence[str], levels: Sequence[int] | None = None
+) -> dict[str, np.ndarray]:
     """What is drawn of an image, by title, H×W each.
 
     Without clustering-based pooling there are no levels and no groups, and if no heads are chosen, the first one of
     each stage's last block is shown.
+
+    Raises:
+        UserError: There is no such level or head, or less than one group.
     """
     maps: dict[str, Tensor] = {f'level {i}, clusters': labels for i, labels in enumerate(look.levels(), 1)}
-    if maps and groups is not None:
-        try:
-            maps['merged, groups'] = look.groups(groups)
-        except UserError as error:
-            raise UserError(f'--groups, {look.name}: {error}') from error
+    deepest = list(maps.values())[-1:]
+    if levels is not None and maps:
+        if max(levels) > len(maps):
+            raise UserError(f'--levels {max(levels)}: the model has the levels 1 to {len(maps)}')
+        maps = {f'level {i}, clusters': maps[f'level {i}, clusters'] for i in sorted(set(levels))}
+    if deepest and groups is not None:
+        clusters = len(deepest[0].unique())
+        if groups > clusters:
+            print(f'{look.name}: its last level has {clusters} clusters, which are {clusters} groups, not {groups}')
+        maps[GROUPS] = look.groups(min(groups, clusters))
     if not maps and not heads:
         last = {name.split('.')[1]: name for name in look.record.encodes if name.endswith('.mixer')}
         heads = [f'{name[7:-6]}:0' for name in last.values()]
@@ -117,10 +145,34 @@ def confidences(look: Look, titles: Sequence[str]) -> dict[str, np.ndarray]:
     return found
 
 
-def draw(look: Look, maps: dict[str, np.ndarray], picture: Path) -> None:
-    """Write the picture of an image, whole or not at all."""
+def colours(titles: Sequence[str], chosen: str) -> dict[str, str]:
+    """How each map is coloured: mean colours of few groups would be much the same."""
+    return {title: 'categorical' if title == GROUPS else chosen for title in titles}
+
+
+def save(figure: Figure, picture: Path, dpi: int) -> None:
+    """Write a picture, whole or not at all."""
     with whole_file(picture) as part:
-        cluster_figure(look.image, maps, look.name, confidences(look, list(maps))).savefig(part, dpi=150)
+        figure.savefig(part, dpi=dpi)
+
+
+def draw(look: Look, maps: dict[str, np.ndarray], picture: Path, args: argparse.Namespace) -> dict[str, np.ndarray]:
+    """Write the picture of an image, or those of its panels.
+
+    Returns:
+        Its panels for a picture of several images, without outlines; otherwise none.
+    """
+    settings = confidences(look, list(maps)), colours(list(maps), args.colour)
+    if args.panels:
+        for name, panel in panels(look.image, maps, *settings).items():
+            file = re.sub(r'[^\w.-]+', '_', name)
+            save(bare_figure(panel, args.dpi), picture.with_suffix('') / f'{file}{picture.suffix}', args.dpi)
+    elif args.together:
+        found = panels(look.image, maps, *settings)
+        return {name: panel for name, panel in found.items() if not name.endswith(', outlines')}
+    else:
+        save(cluster_figure(look.image, maps, '', *settings), picture, args.dpi)
+    return {}
 
 
 def write_page(looks: Sequence[Look], args: argparse.Namespace, classes: Sequence[str] | None) -> None:
@@ -131,7 +183,7 @@ def write_page(looks: Sequence[Look], args: argparse.Namespace, classes: Sequenc
 
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
-    pictures = plan(args.images, args.out_dir)
+    pictures = plan(args.images, args.out_dir, args.format)
     cfg = load_config(args.config, ('model', 'test_dataloader'), **common_options(args))
     if args.checkpoint is None:
         print('no --checkpoint: these are the clusters of a model that has learnt nothing')
@@ -142,6 +194,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     except OSError as error:
         raise UserError(f'{args.out_dir}: cannot be made ({error}); choose another --out-dir') from error
     looks: list[Look] = []
+    rows: list[dict[str, np.ndarray]] = []
     drawn, unreadable = 0, []
     for picture, image in track(pictures.items(), description='images'):
         try:
@@ -154,14 +207,16 @@ def main(argv: Sequence[str] | None = None) -> None:
             print(
                 'the backbone has no clustering-based pooling, and so no hierarchy of clusters to show: heads are drawn'
             )
-        draw(look, label_maps(look, args.groups, args.heads), picture)
+        rows.append(draw(look, label_maps(look, args.groups, args.heads, args.levels), picture, args))
         drawn += 1
         if args.html:
             looks.append(look)
+    if args.together and rows:
+        save(rows_figure(rows), args.out_dir / f'{TOGETHER}.{args.format}', args.dpi)
     if looks:
         write_page(looks, args, model.dataset_meta.get('classes'))
         print(f'page: {shown(args.out_dir / PAGE)}')
-    print(f'{drawn} pictures in {shown(args.out_dir)}')
+    print(f'pictures of {drawn} images in {shown(args.out_dir)}')
     if unreadable:
         raise UserError(
             f'{len(unreadable)} of {len(pictures)} images could not be read: {", ".join(map(shown, unreadable))}'

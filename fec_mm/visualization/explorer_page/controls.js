@@ -26,7 +26,8 @@ function listen() {
   });
   for (const [id, read] of Object.entries({
     level: node => +node.value, groups: node => +node.value, layer: node => +node.value, head: node => +node.value - 1,
-    class: node => +node.value, lines: node => node.checked})) {
+    class: node => +node.value, lines: node => node.checked,
+    veil: node => +node.value})) {
     element(id).addEventListener('input', event => {
       state[id] = read(event.target);
       // What a control changes should be seen.
@@ -77,5 +78,3 @@ if (entries.length > 1) {
     return button;
   }));
 }
-listen();
-selectImage(0);

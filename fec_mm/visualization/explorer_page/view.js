@@ -10,7 +10,8 @@ const element = id => document.getElementById(id);
 const outputOf = id => document.querySelector(`output[for=${id}]`);
 const entries = JSON.parse(element('data').textContent);
 const base = element('base'), overlay = element('overlay'), frame = element('frame');
-const state = {image: -1, view: 'image', level: 99, groups: 6, layer: 0, head: 0, class: 0, lines: false, held: false, x: 0, y: 0};
+const state = {image: -1, view: 'image', level: 99, groups: 6, layer: 0, head: 0, class: 0, lines: false, held: false, veil: 38,
+  x: 0, y: 0};
 let shown = null;  // what is decoded of the current image
 
 function decoded(entry, picture) {
@@ -69,7 +70,6 @@ function fillControls() {
   if (!available[state.view]) state.view = 'image';
   element('level').max = Math.max(1, levels);
   element('groups').max = entry.groups.length + 1;
-  element('groups').disabled = !entry.groups.length;
   const options = (id, names) => element(id).replaceChildren(...names.map((name, i) => new Option(name, i)));
   options('layer', entry.layers.map(layer => layer.name));
   if (classifier) options('class', classifier.names);
@@ -108,6 +108,8 @@ function render() {
   element('head').value = state.head + 1;
   element('class').value = state.class;
   element('lines').checked = state.lines;
+  element('veil').value = state.veil;
+  greyOut();
   outputOf('level').textContent = `${state.level} of ${shown.entry.pools.length}`;
   outputOf('groups').textContent = state.groups;
   outputOf('head').textContent = `${state.head + 1} of ${shown.layers[state.layer].heads}`;
@@ -118,6 +120,17 @@ function render() {
     `shown. Colours are as strong as it is; the strongest are ${percent(largest(sure) / SURE)}.`;
   paintBase();
   probe();
+}
+
+// Controls that change nothing now.
+function greyOut() {
+  const {entry, layers} = shown;
+  element('level').disabled = entry.pools.length < 2;
+  element('groups').disabled = entry.groups.length < 2;
+  element('layer').disabled = layers.length < 2;
+  element('head').disabled = layers[state.layer].heads < 2;
+  element('class').disabled = !entry.classifier || entry.classifier.names.length < 2;
+  element('veil').disabled = state.view !== 'image';
 }
 
 function paintBase() {
@@ -183,7 +196,7 @@ function probe() {
   const outlined = entry.pools.length ? levels.slice(1) : [shown.layers[state.layer].label(state.head)];
   const focus = entry.pools.length ? levels[state.level] : outlined[0];
   if (state.view === 'image') {
-    context.fillStyle = 'rgb(0 0 0 / .38)';
+    context.fillStyle = `rgb(0 0 0 / ${state.veil / 100})`;
     context.fill(otherCells(focus, cells, focus[cell], scale));
   }
   // The coarse ones first and wider: where borders coincide all of them are seen. All thinner where cells are small.
