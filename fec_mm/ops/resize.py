@@ -16,8 +16,12 @@ from .regions import kept, pool_by, pooling_matrix
 def adaptive_means(x: Tensor, sides: Sequence[int]) -> list[Tensor]:
     """Adaptive average pooling to m×m for each m of `sides`, reading the map once: B×H×W×C → B×m×m×C each."""
     B, H, W, C = x.shape
-    rows = torch.cat([pooling_matrix(H, H, 1, side, x)[0] for side in sides])
-    bands = (rows @ x.reshape(B, H, W * C)).unflatten(2, (W, C)).split(list(sides), 1)
+    rows, lines = [pooling_matrix(H, H, 1, side, x)[0] for side in sides], x.reshape(B, H, W * C)
+    if torch.compiler.is_compiling():
+        # Inductor of torch 2.11 fails to simplify the windows' numbers within a concatenation.
+        bands = [(matrix @ lines).unflatten(2, (W, C)) for matrix in rows]
+    else:
+        bands = list((torch.cat(rows) @ lines).unflatten(2, (W, C)).split(list(sides), 1))
     return [pooling_matrix(W, W, 1, side, x)[0] @ band for side, band in zip(sides, bands)]
 
 
