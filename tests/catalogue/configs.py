@@ -59,7 +59,7 @@ CASES = [
         'A misspelt argument',
         'The name was mistyped, or another version has this argument.',
         'Correct the name.',
-        "FEC: ClusterBackbone.__init__() got an unexpected keyword argument 'droprate' (correct the config)",
+        "FEC.__init__() got an unexpected keyword argument 'droprate' (correct the config)",
         config="model['backbone']['droprate'] = 3\n",
     ),
     Case(
