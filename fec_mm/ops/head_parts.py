@@ -59,8 +59,9 @@ class HeadParts(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
-        count = sum(ctx.directions)
-        units, lengths = iter(ctx.saved_tensors[:count]), iter(ctx.saved_tensors[count:])
+        # Asked for once: under checkpointing each is unpacked once.
+        saved, count = ctx.saved_tensors, sum(ctx.directions)
+        units, lengths = iter(saved[:count]), iter(saved[count:])
         B, heads, n, width = gradients[0].shape
         of_maps = gradients[0].new_empty(B, n, len(gradients), heads, width - 1)
         for i, (gradient, unit) in enumerate(zip(gradients, ctx.directions)):
