@@ -30,7 +30,8 @@ def backbones_of(model: nn.Module) -> list[StagedBackbone]:
 def compile_blocks(model: nn.Module, **options: Any) -> int:
     """Compile the blocks and what halves the map between stages, each for every size that it meets in training.
 
-    Alike blocks of alike maps share what is compiled for one of them. Beyond `torch._dynamo.config.recompile_limit`
+    Alike blocks of alike maps share what is compiled for one of them. Where assignments are recorded or learnt from, a
+    layer runs as it is. Beyond `torch._dynamo.config.recompile_limit`
     sizes, others run as they are. Repeated calls change nothing.
 
     Args:
@@ -46,7 +47,7 @@ def compile_blocks(model: nn.Module, **options: Any) -> int:
                 plain = getattr(type(module), name)
                 compiled = _compiled(plain, tuple(sorted(options.items())))
                 # Not a bound method: a copy of the module must call itself.
-                setattr(module, name, partial(_in_training, compiled, plain, module))
+                setattr(module, name, partial(_in_training, compiled, plain, _taps(module), module))
             count += 1
     return count
 
@@ -71,8 +72,19 @@ def _compiled(function: Callable[..., Any], options: tuple[tuple[str, Any], ...]
     return _COMPILED[function, options]
 
 
-def _in_training(compiled: Callable[..., Any], plain: Callable[..., Any], module: nn.Module, *inputs: Any) -> Any:
-    return (compiled if module.training else plain)(module, *inputs)
+def _in_training(
+    compiled: Callable[..., Any], plain: Callable[..., Any], taps: list[nn.Module], module: nn.Module, *inputs: Any
+) -> Any:
+    return (compiled if module.training and not _watched(taps) else plain)(module, *inputs)
+
+
+def _taps(module: nn.Module) -> list[nn.Module]:
+    return [each for each in module.modules() if isinstance(each, (AssignmentTap, ScoreTap))]
+
+
+def _watched(taps: list[nn.Module]) -> bool:
+    """Whether assignments are recorded or learnt from, by hooks that compiled code and graphs would not call."""
+    return any(tap._forward_hooks for tap in taps)
 
 
 def graph_passes(backbone: StagedBackbone) -> None:
@@ -85,17 +97,18 @@ def graph_passes(backbone: StagedBackbone) -> None:
     """
     if isinstance(vars(backbone).get('forward'), partial):
         return
-    setattr(backbone, 'forward', partial(_replayed, {}, type(backbone).forward, backbone))  # noqa: B010
+    setattr(backbone, 'forward', partial(_replayed, {}, type(backbone).forward, _taps(backbone), backbone))  # noqa: B010
 
 
 def _replayed(
     graphs: dict[Any, Callable[[Tensor], tuple[Tensor, ...]]],
     plain: Callable[..., tuple[Tensor, ...]],
+    taps: list[nn.Module],
     backbone: StagedBackbone,
     images: Tensor,
 ) -> tuple[Tensor, ...]:
     trained = images.device.type == 'cuda' and backbone.training and torch.is_grad_enabled()
-    if not trained or backbone.with_cp or _watched(backbone):
+    if not trained or backbone.with_cp or _watched(taps):
         return plain(backbone, images)
     half = torch.get_autocast_dtype('cuda') if torch.is_autocast_enabled('cuda') else None
     key = (images.shape, images.dtype, images.is_contiguous(), half)
@@ -104,11 +117,6 @@ def _replayed(
             return plain(backbone, images)
         graphs[key] = _graph(plain, backbone, images)
     return graphs[key](images)
-
-
-def _watched(backbone: nn.Module) -> bool:
-    taps = (module for module in backbone.modules() if isinstance(module, (AssignmentTap, ScoreTap)))
-    return any(tap._forward_hooks for tap in taps)
 
 
 class _Pass(nn.Module):

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from fec_mm.clusters import record_assignments
 from fec_mm.device.networks import TINY
 from fec_mm.device.recordings import telling_weights
 from fec_mm.models import FEC, CLUENet
@@ -78,3 +79,16 @@ def test_a_copy_has_its_own_weights() -> None:
             p.zero_()
     torch.testing.assert_close(copy(images)[1], before)
     assert not torch.equal(model(images)[1], before)
+
+
+def test_assignments_are_recorded_as_ever() -> None:
+    model, images = FEC(DEEP, out_indices=(0, 1), pool={}), torch.randn(1, 3, 32, 32)
+    telling_weights(model)
+    with record_assignments(model) as before:
+        model(images)
+    compile_blocks(model, backend='aot_eager')
+    with record_assignments(model) as after:
+        model(images)
+    assert not torch._dynamo.utils.counters['stats']['unique_graphs']
+    assert list(before.layers) == list(after.layers)
+    assert all(torch.equal(a, b) for a, b in zip(before.layers.values(), after.layers.values()))
