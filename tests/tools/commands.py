@@ -16,18 +16,19 @@ import torch
 from fec_mm import compat
 
 HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
 
 
-def run(*command: object, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a command in the root of the repository; its `python` is this one, and it can import the modules of this
-    folder."""
+def run(*command: object, folder: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in a folder, by default the root of the repository; its `python` is this one, and it can import the
+    modules of this folder."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ['PATH']])
     modules = os.pathsep.join([str(HERE), *filter(None, [os.environ.get('PYTHONPATH')])])
     return subprocess.run(
         [str(c) for c in command],
         capture_output=True,
         text=True,
-        cwd=HERE.parents[1],
+        cwd=folder,
         timeout=300,
         env={**os.environ, 'PATH': path, 'PYTHONPATH': modules, 'OMP_NUM_THREADS': '1', **environment},
         check=False,

@@ -14,12 +14,12 @@ from PIL import Image
 from fec_mm import compat
 from fec_mm.apis import get_model
 
-from .commands import run
+from .commands import ROOT, run
 from .tiny import TASKS, make_config
 
 Trained = Callable[[str], tuple[Path, Path]]
 pytestmark = pytest.mark.slow
-QUICK = 'configs/quickstart/classification.py'
+QUICK = '{repository}/configs/quickstart/classification.py'
 # Toolbox, its tool, the tool's command line, and what is there afterwards: a picture, a file, or words.
 # {config} and {work} are those of the tiny training, {checkpoint} its last, {log} its scalars, {out} an empty folder.
 CASES = [
@@ -38,7 +38,7 @@ CASES = [
     ('mmpretrain', 'kfold-cross-valid', '{config} --num-splits 2 --work-dir {out}', '**/fold1/epoch_2.pth'),
     ('mmpretrain', 'test.py', '{config} {checkpoint} --tta --work-dir {out}', 'accuracy/top1'),
     ('mmdet', 'analysis_tools/browse_dataset', '{config} --output-dir {out} --not-show', '**/0.png'),
-    ('mmdet', 'print_config', 'configs/quickstart/detection.py', "type='fec_mm.FEC'"),
+    ('mmdet', 'print_config', '{repository}/configs/quickstart/detection.py', "type='fec_mm.FEC'"),
     ('mmdet', 'analyze_logs', 'plot_curve {log} --keys loss --out {out}/loss.png', 'loss.png'),
     ('mmdet', 'analyze_logs', 'cal_train_time {log}', 'average iter time'),
     ('mmdet', 'publish_model', '{checkpoint} {out}/model.pth', 'model-*.pth'),
@@ -46,10 +46,10 @@ CASES = [
     ('mmdet', 'test.py', '{config} {checkpoint} --tta --work-dir {out}', 'coco/bbox_mAP'),
     ('mmseg', 'analysis_tools/browse_dataset', '{config} --output-dir {out} --not-show', '**/0*.png'),
     ('mmseg', 'misc/browse_dataset', '{config} --output-dir {out} --not-show', '**/0*.png'),
-    ('mmseg', 'print_config', 'configs/quickstart/segmentation.py', "type='fec_mm.FEC'"),
+    ('mmseg', 'print_config', '{repository}/configs/quickstart/segmentation.py', "type='fec_mm.FEC'"),
     ('mmseg', 'analyze_logs', '{log} --keys loss --out {out}/loss.png', 'loss.png'),
     ('mmseg', 'publish_model', '{checkpoint} {out}/model.pth', 'model-*.pth'),
-    ('mmseg', 'get_flops', 'configs/quickstart/segmentation.py --shape 64', 'Flops: '),
+    ('mmseg', 'get_flops', '{repository}/configs/quickstart/segmentation.py --shape 64', 'Flops: '),
     ('mmseg', 'benchmark', '{config} {checkpoint} --work-dir {out} --log-interval 2', 'fps: '),
     ('mmseg', 'test.py', '{tta} {checkpoint} --tta --work-dir {out}', 'mIoU'),
 ]
@@ -66,8 +66,8 @@ tta_pipeline = [
 """
 
 
-def mm(*argv: object) -> str:
-    result = run('python', 'tools/mm.py', *argv)
+def mm(*argv: object, folder: Path = ROOT) -> str:
+    result = run('python', ROOT / 'tools/mm.py', *argv, folder=folder)
     assert result.returncode == 0, result.stderr[-3000:]
     return result.stdout + result.stderr
 
@@ -86,8 +86,10 @@ def test_each(trained: Trained, root: Path, tmp_path: Path, scope: str, name: st
         'checkpoint': work_dir / 'epoch_2.pth',
         'log': next(work_dir.glob('*/vis_data/scalars.json')),
         'out': out,
+        'repository': ROOT,
     }
-    said = mm(scope, name, *line.format(**words).split())
+    # In a folder of its own, as mmseg's print_config leaves a file where it is called.
+    said = mm(scope, name, *line.format(**words).split(), folder=tmp_path)
     if not leaves.endswith(('.png', '.pth')):
         assert re.search(leaves, said)
         return
