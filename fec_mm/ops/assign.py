@@ -44,23 +44,23 @@ def first_largest(score: Tensor) -> Tensor:
 
 
 def largest_rows(score: Tensor, heads: int) -> tuple[Tensor, Tensor]:
-    """The largest score of each head, and its row; the first one at a tie.
+    """The row of each head's largest score, and that score; the first one at a tie.
 
     Args:
         score: G×(M·e)×N, of M centers and in each of e heads.
         heads: e.
 
     Returns:
-        The scores, G×e×N, and their rows, G×e×N int64: center · e + head.
+        The rows, G×e×N int64: center · e + head; and the scores, G×e×N.
     """
     G, rows, N = score.shape
     if score.device.type == 'cpu':  # see `first_largest`
         best, row = F.max_pool2d(
             score.view(G, -1, heads, N).permute(0, 3, 1, 2), (rows // heads, 1), return_indices=True
         )
-        return best.permute(0, 2, 3, 1).view(G, heads, N), row.permute(0, 2, 3, 1).view(G, heads, N)
+        return row.permute(0, 2, 3, 1).view(G, heads, N), best.permute(0, 2, 3, 1).view(G, heads, N)
     best, center = score.view(G, -1, heads, N).max(1)
-    return best, torch.add(torch.arange(heads, device=score.device)[:, None], center, alpha=heads)
+    return torch.add(torch.arange(heads, device=score.device)[:, None], center, alpha=heads), best
 
 
 def assign(x: Tensor, queries: Tensor, bias: Tensor) -> Tensor:

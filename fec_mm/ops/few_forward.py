@@ -108,7 +108,7 @@ def choose(groups: Groups, layer: Weights, heads: int, low: torch.dtype) -> Chos
     score = torch.baddbmm(offsets, queries, x.transpose(1, 2))
     if excluded is not None:
         score.view(G, M, heads, N).add_(excluded)
-    dot, rows = largest_rows(score, heads)
+    rows, dot = largest_rows(score, heads)
     f = full(F.linear(x.to(low), layer.f_weight.to(low), layer.f_bias.to(low))).view(G, N, heads, -1)
     norm = length(f)[..., 0].transpose(1, 2)
     similarity = torch.addcdiv(full(layer.beta), dot, norm).sigmoid_()
