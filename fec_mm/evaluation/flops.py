@@ -96,7 +96,8 @@ if hasattr(torch.library, 'custom_op'):  # elsewhere its products are seen one b
     FVCORE[torch.ops.fec_mm.assign] = _assign
     FVCORE[torch.ops.fec_mm.nearest] = _nearest
 
-# Beside the operators that PyTorch tags as pointwise. One for each element of the largest tensor; `addmv` sums rows here.
+# Beside the operators that PyTorch tags as pointwise. One for each element of the largest tensor. `addmv` is
+# a sum here.
 COMPUTING = {
     getattr(aten, name)
     for name in (
