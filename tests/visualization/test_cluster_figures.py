@@ -10,7 +10,7 @@ from fec_mm.visualization.cluster_figures import TITLES, measure_figure
 
 
 def test_what_was_not_measured_is_not_drawn() -> None:
-    full = [{name: 0.1 * level for name in TITLES} | {'segments': 900 // level} for level in (1, 2, 3)]
+    full = [dict.fromkeys(TITLES, 0.1 * level) | {'segments': 900 // level} for level in (1, 2, 3)]
     part = [{name: value for name, value in row.items() if name != 'compactness'} for row in full[:2]]
     figure = measure_figure({'published': full, 'slic': part})
     figure.draw_without_rendering()
