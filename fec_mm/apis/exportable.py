@@ -12,6 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fec_mm.errors import UserError
+from fec_mm.ops.assign import scan
+from fec_mm.ops.regions import ceil_div
 
 PARTS = ('whole', 'neck', 'backbone')
 CLASSES_AT_ONCE = 16
@@ -91,7 +93,8 @@ class DenseHead(Exportable):
 def labels(logits: Tensor, size: tuple[int, int], align_corners: bool) -> Tensor:
     """argmax over the classes of the resized logits, the first one at a tie, `CLASSES_AT_ONCE` classes at a time.
 
-    All of them at the size of the image would be the largest tensor by far.
+    All of them at the size of the image would be the largest tensor by far. In an ONNX file the tiles are a loop: left to
+    itself, onnxruntime resizes all of them first.
 
     Args:
         logits: B×K×h×w.
@@ -101,15 +104,25 @@ def labels(logits: Tensor, size: tuple[int, int], align_corners: bool) -> Tensor
     Returns:
         B×H×W, int64.
     """
-    best, found = None, None
-    for first in range(0, logits.shape[1], CLASSES_AT_ONCE):
-        score, index = _resized(logits[:, first : first + CLASSES_AT_ONCE], size, align_corners).max(1)
-        if best is None or found is None:
-            best, found = score, index
-        else:
-            found = torch.where(score > best, index + first, found)
-            best = torch.maximum(best, score)
-    assert found is not None
+    K = logits.shape[1]
+    tiles = ceil_div(K, CLASSES_AT_ONCE)
+    # Copies of the last class are not larger than it, and so never chosen.
+    copies = logits[:, -1:].expand(-1, tiles * CLASSES_AT_ONCE - K, -1, -1)
+    parts = torch.cat([logits, copies], 1).unflatten(1, (tiles, CLASSES_AT_ONCE)).transpose(0, 1)
+    firsts = torch.arange(0, tiles * CLASSES_AT_ONCE, CLASSES_AT_ONCE, device=logits.device)
+    best = logits.new_full((logits.shape[0], *size), -torch.inf)
+    found = torch.zeros_like(best, dtype=torch.int64)
+
+    def tile(carry: tuple[Tensor, Tensor], part: tuple[Tensor, Tensor]) -> tuple[tuple[Tensor, Tensor], Tensor]:
+        best, found = carry
+        score, index = _resized(part[0], (best.shape[1], best.shape[2]), align_corners).max(1)
+        found = torch.where(score > best, index + part[1], found)
+        return (torch.maximum(score, best), found), part[1].clone()  # `scan` wants something to collect
+
+    if scan is not None and torch.onnx.is_in_onnx_export() and not torch.jit.is_tracing():
+        return scan(tile, (best, found), (parts, firsts))[0][1]
+    for part in zip(parts, firsts):
+        (best, found), _ = tile((best, found), part)
     return found
 
 
