@@ -93,8 +93,7 @@ class DenseHead(Exportable):
 def labels(logits: Tensor, size: tuple[int, int], align_corners: bool) -> Tensor:
     """argmax over the classes of the resized logits, the first one at a tie, `CLASSES_AT_ONCE` classes at a time.
 
-    All of them at the size of the image would be the largest tensor by far. In an ONNX file the tiles are a loop: left to
-    itself, onnxruntime resizes all of them first.
+    All of them at the size of the image would be the largest tensor by far.
 
     Args:
         logits: B×K×h×w.
@@ -104,26 +103,35 @@ def labels(logits: Tensor, size: tuple[int, int], align_corners: bool) -> Tensor
     Returns:
         B×H×W, int64.
     """
-    K = logits.shape[1]
-    tiles = ceil_div(K, CLASSES_AT_ONCE)
-    # Copies of the last class are not larger than it, and so never chosen.
-    copies = logits[:, -1:].expand(-1, tiles * CLASSES_AT_ONCE - K, -1, -1)
-    parts = torch.cat([logits, copies], 1).unflatten(1, (tiles, CLASSES_AT_ONCE)).transpose(0, 1)
-    firsts = torch.arange(0, tiles * CLASSES_AT_ONCE, CLASSES_AT_ONCE, device=logits.device)
     best = logits.new_full((logits.shape[0], *size), -torch.inf)
     found = torch.zeros_like(best, dtype=torch.int64)
+    if scan is not None and torch.onnx.is_in_onnx_export() and not torch.jit.is_tracing():
+        return _scanned_labels(logits, best, found, align_corners)
+    for first in range(0, logits.shape[1], CLASSES_AT_ONCE):
+        best, found = _better(best, found, logits[:, first : first + CLASSES_AT_ONCE], first, align_corners)
+    return found
+
+
+def _scanned_labels(logits: Tensor, best: Tensor, found: Tensor, align_corners: bool) -> Tensor:
+    """`labels` by ONNX's loop: of tiles that stand one after the other, onnxruntime would resize all first."""
+    tiles = ceil_div(logits.shape[1], CLASSES_AT_ONCE)
+    # Copies of the last class are not larger than it, and so never chosen.
+    copies = logits[:, -1:].expand(-1, tiles * CLASSES_AT_ONCE - logits.shape[1], -1, -1)
+    parts = torch.cat([logits, copies], 1).unflatten(1, (tiles, CLASSES_AT_ONCE)).transpose(0, 1)
+    firsts = CLASSES_AT_ONCE * torch.arange(tiles, device=logits.device)
 
     def tile(carry: tuple[Tensor, Tensor], part: tuple[Tensor, Tensor]) -> tuple[tuple[Tensor, Tensor], Tensor]:
-        best, found = carry
-        score, index = _resized(part[0], (best.shape[1], best.shape[2]), align_corners).max(1)
-        found = torch.where(score > best, index + part[1], found)
-        return (torch.maximum(score, best), found), part[1].clone()  # `scan` wants something to collect
+        return _better(*carry, *part, align_corners), part[1].clone()  # which wants something to collect
 
-    if scan is not None and torch.onnx.is_in_onnx_export() and not torch.jit.is_tracing():
-        return scan(tile, (best, found), (parts, firsts))[0][1]
-    for part in zip(parts, firsts):
-        (best, found), _ = tile((best, found), part)
-    return found
+    return scan(tile, (best, found), (parts, firsts))[0][1]
+
+
+def _better(
+    best: Tensor, found: Tensor, logits: Tensor, first: int | Tensor, align_corners: bool
+) -> tuple[Tensor, Tensor]:
+    """The largest scores so far and their classes, B×H×W each, after those of the classes from `first` on."""
+    score, index = _resized(logits, (best.shape[1], best.shape[2]), align_corners).max(1)
+    return torch.maximum(score, best), torch.where(score > best, index + first, found)
 
 
 def _resized(x: Tensor, size: tuple[int, int], align_corners: bool) -> Tensor:

@@ -18,18 +18,18 @@ pytest.importorskip('onnxscript')
 
 CLASSES, SIDE, STRIDE = 150, 512, 4
 RUN = """
-import json, resource, sys
+import json, sys
 import numpy as np, onnxruntime
+from fec_mm.evaluation.timing import peak_growth
 
 options = onnxruntime.SessionOptions()
 options.intra_op_num_threads = 1
 session = onnxruntime.InferenceSession(sys.argv[1], options)
 logits = np.random.RandomState(0).rand(*map(int, sys.argv[2:])).astype('f4')
 session.run(None, {'logits': logits[:, :, :8, :8]})
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-(ids,) = session.run(None, {'logits': logits})
-grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-print(json.dumps([grown / 1024, ids.astype(int).sum().item(), list(ids.shape)]))
+found = []
+grown = peak_growth(lambda: found.extend(session.run(None, {'logits': logits})), 'cpu')
+print(json.dumps([grown, found[0].astype(int).sum().item(), list(found[0].shape)]))
 """
 
 
@@ -72,4 +72,4 @@ def test_labels_are_found_in_a_third_of_the_memory(tmp_path: Path) -> None:
     tiled, total, shape = grown(tmp_path / 'tiles.onnx', whole=False)
     assert total == expected and shape == [1, SIDE, SIDE]
     assert at_once > 100
-    assert tiled < 50
+    assert tiled < at_once / 3, (tiled, at_once)
