@@ -22,6 +22,7 @@ from .regions import (
     average_pairs,
     ceil_div,
     from_regions,
+    is_exporting,
     pooled_ids,
     raster_ids,
     to_regions,
@@ -224,7 +225,9 @@ def length(x: Tensor) -> Tensor:
     gradient, which there is 1e12 times that of the others.
     """
     norm = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
-    return norm.masked_fill(norm < EPS, float('inf'))
+    if is_exporting():
+        return norm.masked_fill(norm < EPS, float('inf'))
+    return F.threshold(norm, EPS, float('inf'))
 
 
 def full(x: Tensor) -> Tensor:

@@ -19,6 +19,8 @@ from torch.autograd.function import once_differentiable
 
 from .assign import tile_size
 from .clustering import length
+from .regions import kept
+from .total import Total
 
 EPS = 1e-7  # of the sum of memberships that a fuzzy representative is divided by
 KEY, KEY1, VALUE1, KEY2, VALUE2 = range(5)
@@ -148,7 +150,7 @@ def _representatives(
     for n in _tiles(k2, queries[1]):
         score = _scores(k2[:, n], queries[1], betas[1])
         index[:, n] = choice(score if noise is None else score - noise[:, n])
-        mask = torch.zeros_like(score).scatter_(2, index[:, n], 1)
+        mask = _chosen(index[:, n], score)
         sum2 = torch.baddbmm(sum2, score.sigmoid_().mul_(mask).transpose(1, 2), v2[:, n])
         total2 = mask.sum(1).add_(total2)
     total = torch.cat([total1, total2], 1)[..., None]
@@ -160,7 +162,7 @@ def _through_consensus(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Gradients of the queries, of the representatives as what is averaged, and of the shifts; those of the keys are
     written."""
-    of_query, of_rep, of_beta = _Sum(), _Sum(), _Sum()
+    of_query, of_rep, of_beta = Total(), Total(), Total()
     for n in _tiles(g, query):
         k = keys[:, n]
         member = _scores(k, query, beta).softmax(-1)
@@ -177,7 +179,7 @@ def _through_fuzzy(
     (k, _, _), (v, _, _), (of_k, _, _), (of_v, _, _) = (
         sizes.rows(t[i]) for t in (parts, of_parts) for i in (KEY1, VALUE1)
     )
-    of_query, of_beta = _Sum(), _Sum()
+    of_query, of_beta = Total(), Total()
     for n in _tiles(k, query):
         member = _scores(k[:, n], query, beta).softmax(-1)
         torch.bmm(member, of_sum, out=of_v[:, n])
@@ -201,32 +203,18 @@ def _through_hard(
     (k, _, _), (v, _, _), (of_k, _, _), (of_v, _, _) = (
         sizes.rows(t[i]) for t in (parts, of_parts) for i in (KEY2, VALUE2)
     )
-    of_query, of_beta = _Sum(), _Sum()
+    of_query, of_beta = Total(), Total()
     for n in _tiles(k, query):
         score = _scores(k[:, n], query, beta)
         soft = (score if noise is None else score - noise[:, n]).softmax(-1)
         share = score.sigmoid_()
-        mask = torch.zeros_like(share).scatter_(2, index[:, n], 1)
+        mask = _chosen(index[:, n], share)
         torch.bmm(share * mask, of_sum, out=of_v[:, n])
         of_member = v[:, n] @ of_sum.transpose(1, 2)
         of_score = _through_softmax(soft, torch.addcmul(of_total, share, of_member))
         of_score.addcmul_(torch.ops.aten.sigmoid_backward(of_member, share), mask)
         _through_scores(k[:, n], of_k[:, n], query, of_score, of_query, of_beta)
     return of_query.value, of_beta.value
-
-
-class _Sum:
-    """Of tiles."""
-
-    value: Any = None
-
-    def add(self, value: Tensor) -> None:
-        self.value = value if self.value is None else self.value.add_(value)
-
-    def product(self, left: Tensor, right: Tensor) -> None:
-        """Of two tiles' rows."""
-        left = left.transpose(1, 2)
-        self.value = left @ right if self.value is None else self.value.baddbmm_(left, right)
 
 
 def _tiles(keys: Tensor, queries: Tensor) -> Iterator[slice]:
@@ -242,8 +230,18 @@ def _scores(keys: Tensor, queries: Tensor, beta: Tensor) -> Tensor:
     return torch.baddbmm(beta, keys, queries.transpose(1, 2))
 
 
+def _chosen(index: Tensor, like: Tensor) -> Tensor:
+    """One where a center is a position's, else zero: G×n×1, G×n×M → G×n×M."""
+    centers = kept(_numbers)(like.shape[-1], like=like)
+    return torch.eq(index, centers, out=torch.empty_like(like))
+
+
+def _numbers(count: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    return torch.arange(count, dtype=dtype, device=device)
+
+
 def _through_scores(
-    keys: Tensor, of_keys: Tensor, queries: Tensor, of_score: Tensor, of_queries: _Sum, of_beta: _Sum
+    keys: Tensor, of_keys: Tensor, queries: Tensor, of_score: Tensor, of_queries: Total, of_beta: Total
 ) -> None:
     torch.bmm(of_score, queries, out=of_keys)
     of_queries.product(of_score, keys)

@@ -41,11 +41,11 @@ class WithMeans(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         B, H, W, C = ctx.shape
         first = H * W if ctx.positions else 0
-        of_x = gradient[:, :first].reshape(B, H, W * C) if ctx.positions else None
+        of_x: Any = gradient[:, :first].reshape(B * H, W, C) if ctx.positions else None
         for rows, cols in zip(ctx.matrices[::2], ctx.matrices[1::2]):
             last = first + len(rows) * len(cols)
-            of_band = cols.t() @ gradient[:, first:last].reshape(B, len(rows), len(cols), C)
-            turned, of_band = rows.t().expand(B, -1, -1), of_band.flatten(2)
+            of_band = rows.t() @ gradient[:, first:last].unflatten(1, (len(rows), -1)).flatten(2)
+            of_band, turned = of_band.view(B * H, len(cols), C), cols.t().expand(B * H, -1, -1)
             of_x = turned @ of_band if of_x is None else torch.baddbmm(of_x, turned, of_band)
             first = last
         return (None if of_x is None else of_x.view(ctx.shape), *[None] * (1 + len(ctx.matrices)))

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from fec_mm.ops import encode, reference
+from fec_mm.ops.linear import scaled
 
 from .tap import AssignmentTap
 
@@ -40,10 +41,7 @@ class EncodingLayer(nn.Module):
     def forward(self, x: Tensor, scale: Tensor | None = None) -> Tensor:
         """The encoded map; `scale`, one number per channel, multiplies it."""
         run = encode if self.implementation == 'fast' else reference.encode
-        weight: Tensor = self.proj.weight
-        bias: Tensor = self.proj.bias
-        if scale is not None:
-            weight, bias = weight * scale[:, None], bias * scale
+        weight, bias = scaled(self.proj.weight, self.proj.bias, scale)
         y, ids = run(
             x,
             self.f.weight,

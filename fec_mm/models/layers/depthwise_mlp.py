@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fec_mm.ops.linear import linear
+from fec_mm.ops.linear import linear, scaled
 from fec_mm.ops.mlp import silu_mlp
 
 from .depthwise import DepthwiseBranches
@@ -28,10 +28,7 @@ class BranchedMLP(nn.Module):
 
     def forward(self, x: Tensor, scale: Tensor | None = None) -> Tensor:
         """The MLP's output; `scale`, one number per channel, multiplies it."""
-        weight: Tensor = self.fc2.weight
-        bias: Tensor = self.fc2.bias
-        if scale is not None:
-            weight, bias = weight * scale[:, None], bias * scale
+        weight, bias = scaled(self.fc2.weight, self.fc2.bias, scale)
         return silu_mlp(self.depthwise(x), self.fc1.weight, self.fc1.bias, weight, bias)
 
 
