@@ -17,9 +17,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .assign import assign
-from .clustering import full, normalize
 from .members import Indexed, OneHot, one_hot_is_faster
 from .regions import average_centers, is_exporting
+from .vectors import full, normalize
 
 LEAST = math.log(1e-4)  # of the temperature's logarithm
 

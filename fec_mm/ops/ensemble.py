@@ -18,11 +18,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .assign import tile_size
-from .clustering import full, normalize
 from .head_parts import head_parts
 from .regions import ceil_div, is_exporting
 from .resize import adaptive_means, bilinear
 from .soft_sums import fuzzy_sums, gumbel_like, hard_sums
+from .vectors import full, normalize
 
 EPS = 1e-7  # of the sum of memberships that a fuzzy representative is divided by
 

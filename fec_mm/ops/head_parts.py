@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from .clustering import length, normalize
 from .regions import is_exporting
+from .vectors import length, normalize
 
 
 def head_parts(maps: Tensor, heads: int, directions: Sequence[bool]) -> tuple[Tensor, ...]:

@@ -1,10 +1,8 @@
-"""A product and its bias."""
+"""In what precision autocast has products made."""
 
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor
 
 
 def autocasting(device: torch.device) -> bool:
@@ -14,8 +12,10 @@ def autocasting(device: torch.device) -> bool:
     return torch.is_autocast_cpu_enabled() if device.type == 'cpu' else torch.is_autocast_enabled()
 
 
-def linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """`F.linear` for products wider than their input: on a CPU it would first fill the whole output with the bias."""
-    if x.device.type == 'cpu' and not autocasting(x.device):
-        return (x @ weight.t()).add_(bias)
-    return F.linear(x, weight, bias)
+def product_dtype(device: torch.device, dtype: torch.dtype) -> torch.dtype:
+    """What matrix products of weights of `dtype` are made in: that of autocast, if that is on."""
+    if not autocasting(device):
+        return dtype
+    if hasattr(torch, 'get_autocast_dtype'):
+        return torch.get_autocast_dtype(device.type)
+    return torch.get_autocast_cpu_dtype() if device.type == 'cpu' else torch.get_autocast_gpu_dtype()

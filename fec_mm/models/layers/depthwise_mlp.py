@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fec_mm.ops.linear import linear
 from fec_mm.ops.mlp import silu_mlp
 
 from .depthwise import DepthwiseBranches
@@ -49,5 +48,5 @@ class ConvMLP(nn.Module):
         self.fc2 = nn.Linear(hidden_dim, dim)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = linear(x, self.fc1.weight, self.fc1.bias)
+        x = F.linear(x, self.fc1.weight, self.fc1.bias)
         return self.fc2(F.gelu(self.conv(x.permute(0, 3, 1, 2))).permute(0, 2, 3, 1))
