@@ -29,7 +29,7 @@ CHOICES = (
     ('fec_mm.ops.dispatch', 'nearest'),  # with what it found there, which is not used
     ('fec_mm.ops.pool_near', 'nearest'),  # which is used, but hardly differs between two that nearly tie
     ('fec_mm.ops.attention', 'assign'),
-    ('fec_mm.ops.soft_sums', 'choice'),
+    ('fec_mm.ops.consensus', 'choice'),
 )
 # Relative: recorded numbers in float64; against the CPU in float32, output and gradients; autocast against float32.
 PARITY, OUTPUT, GRADIENT, HALF = 1e-6, 1e-4, 1e-3, 0.05

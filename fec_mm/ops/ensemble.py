@@ -17,14 +17,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .assign import tile_size
-from .head_parts import head_parts
-from .regions import ceil_div, is_exporting
-from .resize import adaptive_means, bilinear
-from .soft_sums import fuzzy_sums, gumbel_like, hard_sums
+from .consensus import EPS, choice
+from .consensus import consensus as by_consensus
+from .regions import is_exporting
+from .resize import bilinear, with_means
 from .vectors import full, normalize
-
-EPS = 1e-7  # of the sum of memberships that a fuzzy representative is divided by
 
 
 class Similarity(NamedTuple):
@@ -75,35 +72,30 @@ def ensemble(
         The map, B×H×W×C', and the memberships.
     """
     B, H, W, _ = x.shape
-    sides = [_side(fuzzy), _side(hard)]
+    similarities = tuple(full(vector) for pair in (fuzzy, hard, consensus) for vector in pair)
+    sides = [agents] * bool(agents) + [math.isqrt(len(pair.alpha)) for pair in (fuzzy, hard)]
     with torch.autocast(x.device.type, enabled=False):
-        fuzzy_mean, hard_mean, *agent = adaptive_means(full(x), sides + [agents] * bool(agents))
-        width = len(in_weight) // 5
-        parts = [width, 2 * width, 2 * width]  # positions, then keys and values of each clustering
-        pairs = [
-            F.linear(mean.flatten(1, 2), full(weight), full(bias)).unflatten(2, (2, heads, -1)).permute(2, 0, 3, 1, 4)
-            for mean, weight, bias in zip((fuzzy_mean, hard_mean), in_weight.split(parts)[1:], in_bias.split(parts)[1:])
-        ]
-    maps = F.linear(agent[0].to(x.dtype) if agents else x, in_weight, in_bias).flatten(1, 2)
+        rows = with_means(full(x), sides, not agents).to(x.dtype)
+    maps = F.linear(rows, in_weight, in_bias)
+    memberships = None
     with torch.autocast(x.device.type, enabled=False):
-        p, k1, v1, k2, v2 = head_parts(full(maps), heads, (True, True, False, True, False))
-        (c1, m1), (c2, m2) = pairs
-        q1, q2 = _queries(c1, fuzzy), _queries(c2, hard)
-        rep = torch.cat(
-            [
-                _fuzzy_representatives(k1, q1, v1, m1),
-                _hard_representatives(k2, q2, v2, m2, noise),
-            ],
-            2,
-        )
-        q = _queries(rep, consensus)
-        y = _weighted(p, q, rep).transpose(1, 2).flatten(2)
-        memberships = _memberships([k1, k2, p], [q1, q2, q]) if watched else None
-    y = F.linear(y.to(maps.dtype), out_weight, out_bias)
+        maps, n = full(maps), agents**2 or H * W
+        exponential = log_exponential(maps, (B * heads, n, len(hard.alpha))) if noise else None
+        plain = torch.compiler.is_compiling() or is_exporting()
+        if plain or watched:
+            y, memberships = clusterings(maps, similarities, heads, n, exponential, watched)
+        if not plain:
+            y = by_consensus(maps, similarities, heads, exponential)
+    y = F.linear(y.to(rows.dtype), out_weight, out_bias)
     if agents:
         with torch.autocast(x.device.type, enabled=False):
             y = bilinear(full(y).unflatten(1, (agents, agents)), (H, W)).to(y.dtype)
     return y.view(B, H, W, -1), memberships
+
+
+def log_exponential(like: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """The logarithm of exponential numbers from torch's generator: minus Gumbel noise."""
+    return like.new_empty(shape).exponential_().log_()
 
 
 def largest_membership(member: Tensor, size: tuple[int, int], agents: int) -> tuple[Tensor, Tensor]:
@@ -122,52 +114,38 @@ def largest_membership(member: Tensor, size: tuple[int, int], agents: int) -> tu
     return largest.unflatten(2, size), index.unflatten(2, size)
 
 
-def _queries(centers: Tensor, similarity: Similarity) -> Tensor:
-    """What keys with ones are multiplied by to give α·cos + β: B×e×M×D → B×e×M×(D + 1)."""
-    alpha, beta = (full(t)[:, None] for t in similarity)
-    directions = normalize(centers) * alpha
-    return torch.cat([directions, beta.expand_as(directions[..., :1])], -1)
+def clusterings(
+    maps: Tensor, similarities: tuple[Tensor, ...], heads: int, n: int, noise: Tensor | None, watched: bool
+) -> tuple[Tensor, Memberships | None]:
+    """`fec_mm.ops.consensus.consensus` in plain operators, for compiled and exported graphs, and the memberships of the
+    n positions."""
+    alpha1, beta1, alpha2, beta2, alpha, beta = similarities
+    parts = maps.unflatten(2, (5, heads, -1)).permute(2, 0, 3, 1, 4).flatten(1, 2)
+    p, k1, v1, k2, v2 = parts[:, :, :n].unbind()
+    first, second = parts[:, :, n:].split([len(alpha1), len(alpha2)], 2)
+    score1 = _score(k1, first[1], alpha1, beta1)
+    member1 = score1.softmax(-1)
+    rep1 = (first[2] + member1.transpose(1, 2) @ v1) / (member1.sum(1)[..., None] + EPS)
+    score2 = _score(k2, second[3], alpha2, beta2)
+    noisy = score2 if noise is None else score2 - noise
+    soft = noisy.softmax(-1)
+    mask = _one_hot(choice(noisy), score2) + soft - soft.detach()
+    rep2 = (second[4] + (score2.sigmoid() * mask).transpose(1, 2) @ v2) / (1 + mask.sum(1)[..., None])
+    rep = torch.cat([rep1, rep2], 1)
+    member = _score(p, rep, alpha, beta).softmax(-1)
+    y = (member @ rep).unflatten(0, (-1, heads)).transpose(1, 2).flatten(2)
+    if not watched:
+        return y, None
+    hard = score2.sigmoid() * _one_hot(choice(score2), score2)  # without noise
+    found = (t.detach().unflatten(0, (-1, heads)) for t in (member1, hard, member))
+    return y, Memberships(*found)
 
 
-def _fuzzy_representatives(keys: Tensor, queries: Tensor, values: Tensor, centers: Tensor) -> Tensor:
-    """(v̄ + Σ A·v) / Σ A, A being the softmax over the centers; keys and values end in ones, B×e×n×(D + 1)."""
-    sums = fuzzy_sums(*(t.flatten(0, 1) for t in (keys, queries, values))).view_as(queries)
-    return (centers + sums[..., :-1]) / (sums[..., -1:] + EPS)
+def _score(keys: Tensor, centers: Tensor, alpha: Tensor, beta: Tensor) -> Tensor:
+    """α·cos + β: G×n×D, G×M×D → G×n×M."""
+    return normalize(keys) @ (normalize(centers) * alpha[:, None]).transpose(1, 2) + beta
 
 
-def _hard_representatives(keys: Tensor, queries: Tensor, values: Tensor, centers: Tensor, noise: bool) -> Tensor:
-    """(v̄ + Σ A·v) / (1 + number of positions), A being the sigmoid of the score with the own center; arguments as
-    before, and whether Gumbel noise takes part in the choice."""
-    k, q, v = (t.flatten(0, 1) for t in (keys, queries, values))
-    sums = hard_sums(k, q, v, gumbel_like(k, q.shape[1]) if noise else None).view_as(queries)
-    return (centers + sums[..., :-1]) / (1 + sums[..., -1:])
-
-
-def _weighted(keys: Tensor, queries: Tensor, rep: Tensor) -> Tensor:
-    """Each position's mean of the representatives, by a softmax over them: an attention, B×e×n×D."""
-    if is_exporting() or _few(keys, queries):
-        return (keys @ queries.transpose(2, 3)).softmax(-1) @ rep
-    # As many channels for all three, in blocks of eight: what the fast kernels take.
-    width = ceil_div(keys.shape[-1], 8) * 8
-    k, q, v = (F.pad(t, (0, width - t.shape[-1])) for t in (keys, queries, rep))
-    return F.scaled_dot_product_attention(k, q, v, scale=1.0)[..., : rep.shape[-1]]
-
-
-def _few(keys: Tensor, queries: Tensor) -> bool:
-    """Whether all scores fit in a tile; compiled graphs are for any size."""
-    if torch.compiler.is_compiling():
-        return False
-    return keys.shape[:3].numel() * queries.shape[2] <= tile_size(keys.device)
-
-
-def _memberships(keys: list[Tensor], queries: list[Tensor]) -> Memberships:
-    """Of the fuzzy and the partitional clustering, which is without noise here, and of their consensus."""
-    with torch.no_grad():
-        scores = [k @ q.transpose(2, 3) for k, q in zip(keys, queries)]
-        best = scores[1].argmax(-1, keepdim=True)
-        hard = torch.zeros_like(scores[1]).scatter_(3, best, scores[1].sigmoid().gather(3, best))
-        return Memberships(scores[0].softmax(-1), hard, scores[2].softmax(-1))
-
-
-def _side(similarity: Similarity) -> int:
-    return math.isqrt(int(similarity.alpha.shape[0]))
+def _one_hot(index: Tensor, like: Tensor) -> Tensor:
+    """G×n×1, G×n×M → G×n×M."""
+    return (index == torch.arange(like.shape[-1], device=index.device)).to(like.dtype)

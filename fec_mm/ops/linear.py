@@ -1,8 +1,17 @@
-"""In what precision autocast has products made."""
+"""Projections: scaled, and in what precision autocast makes their products.
+
+Shapes: K channels in, C out.
+"""
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from .regions import is_exporting
 
 
 def autocasting(device: torch.device) -> bool:
@@ -19,3 +28,31 @@ def product_dtype(device: torch.device, dtype: torch.dtype) -> torch.dtype:
     if hasattr(torch, 'get_autocast_dtype'):
         return torch.get_autocast_dtype(device.type)
     return torch.get_autocast_cpu_dtype() if device.type == 'cpu' else torch.get_autocast_gpu_dtype()
+
+
+def scaled(weight: Tensor, bias: Tensor, scale: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Weight, C×K, and bias of a projection whose output is multiplied by `scale`, one number per channel; None: it is
+    not."""
+    if scale is None:
+        return weight, bias
+    if torch.compiler.is_compiling() or is_exporting() or weight.dtype != scale.dtype:
+        return weight * scale[:, None], bias * scale
+    both: tuple[Tensor, Tensor] = Scaled.apply(weight, bias, scale)
+    return both
+
+
+class Scaled(torch.autograd.Function):
+    """`scaled`, with fewer operators in its backward pass."""
+
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor, bias: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
+        ctx.save_for_backward(weight, bias, scale)
+        return weight * scale[:, None], bias * scale
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, of_weight: Tensor, of_bias: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        weight, bias, scale = ctx.saved_tensors
+        # One product for each channel, of a row and a column.
+        of_scale = torch.baddbmm((bias * of_bias)[:, None, None], weight[:, None], of_weight[..., None])
+        return of_weight * scale[:, None], of_bias * scale, of_scale.flatten()

@@ -6,23 +6,49 @@ Shapes: B images, H×W positions, C channels.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
-from .regions import kept, pool_by, pooling_matrix
+from .regions import is_exporting, kept, pool_by, pooling_matrix
 
 
-def adaptive_means(x: Tensor, sides: Sequence[int]) -> list[Tensor]:
-    """Adaptive average pooling to m×m for each m of `sides`, reading the map once: B×H×W×C → B×m×m×C each."""
-    B, H, W, C = x.shape
-    rows, lines = [pooling_matrix(H, H, 1, side, x)[0] for side in sides], x.reshape(B, H, W * C)
-    if torch.compiler.is_compiling():
-        # Inductor of torch 2.11 fails to simplify the windows' numbers within a concatenation.
-        bands = [(matrix @ lines).unflatten(2, (W, C)) for matrix in rows]
-    else:
-        bands = list((torch.cat(rows) @ lines).unflatten(2, (W, C)).split(list(sides), 1))
-    return [pooling_matrix(W, W, 1, side, x)[0] @ band for side, band in zip(sides, bands)]
+def with_means(x: Tensor, sides: Sequence[int], positions: bool) -> Tensor:
+    """The positions of a map, if they are wanted, and behind them its adaptive averages to m×m for each m of `sides`:
+    B×H×W×C → B×R×C, R = H·W + Σ m² or Σ m²."""
+    matrices = [pooling_matrix(length, length, 1, side, x)[0] for side in sides for length in x.shape[1:3]]
+    if torch.compiler.is_compiling() or is_exporting():
+        means = [pool_by(rows, cols, x).flatten(1, 2) for rows, cols in zip(matrices[::2], matrices[1::2])]
+        return torch.cat([x.flatten(1, 2)] * positions + means, 1)
+    y: Tensor = WithMeans.apply(x, positions, *matrices)
+    return y
+
+
+class WithMeans(torch.autograd.Function):
+    """`with_means`, whose gradients are summed by the products that make them. Takes a map, whether positions are
+    wanted, and a pair of matrices for each side."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, positions: bool, *matrices: Tensor) -> Tensor:
+        ctx.shape, ctx.positions, ctx.matrices = x.shape, positions, matrices
+        means = [pool_by(rows, cols, x).flatten(1, 2) for rows, cols in zip(matrices[::2], matrices[1::2])]
+        return torch.cat([x.flatten(1, 2)] * positions + means, 1)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        B, H, W, C = ctx.shape
+        first = H * W if ctx.positions else 0
+        of_x: Any = gradient[:, :first].reshape(B * H, W, C) if ctx.positions else None
+        for rows, cols in zip(ctx.matrices[::2], ctx.matrices[1::2]):
+            last = first + len(rows) * len(cols)
+            of_band = rows.t() @ gradient[:, first:last].unflatten(1, (len(rows), -1)).flatten(2)
+            of_band, turned = of_band.view(B * H, len(cols), C), cols.t().expand(B * H, -1, -1)
+            of_x = turned @ of_band if of_x is None else torch.baddbmm(of_x, turned, of_band)
+            first = last
+        return (None if of_x is None else of_x.view(ctx.shape), *[None] * (1 + len(ctx.matrices)))
 
 
 def bilinear(x: Tensor, size: tuple[int, int]) -> Tensor:

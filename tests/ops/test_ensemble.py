@@ -10,11 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from fec_mm.ops import attention, ensemble, reference_attention, reference_ensemble, soft_sums
+from fec_mm.ops import attention, ensemble, reference_attention, reference_ensemble
+from fec_mm.ops import consensus as by_hand
 from fec_mm.ops.attention import Gate
-from fec_mm.ops.ensemble import Similarity
+from fec_mm.ops.ensemble import Similarity, clusterings, log_exponential
 from fec_mm.ops.mlp import SiluMLP, silu_mlp
-from fec_mm.ops.resize import adaptive_means, bilinear
+from fec_mm.ops.resize import bilinear, with_means
 
 SIDE = st.integers(1, 12)
 
@@ -40,9 +41,9 @@ def ensemble_inputs(H: int, W: int, heads: int, fuzzy: int, hard: int) -> list[T
     return leaves(*shapes, *((n,) for n in (fuzzy, fuzzy, hard, hard, fuzzy + hard, fuzzy + hard)))
 
 
-def run_ensemble(run: Any, inputs: list[Tensor], **settings: Any) -> tuple[Tensor, Any]:
+def run_ensemble(run: Any, inputs: list[Tensor], watched: bool = True, **settings: Any) -> tuple[Tensor, Any]:
     pairs = [Similarity(*inputs[i : i + 2]) for i in (5, 7, 9)]
-    return run(*inputs[:5], *pairs, watched=True, **settings)
+    return run(*inputs[:5], *pairs, watched=watched, **settings)
 
 
 @given(
@@ -58,29 +59,46 @@ def test_ensemble(H: int, W: int, heads: int, m: tuple[int, int], agents: int) -
     assert_alike(*results)
 
 
+@pytest.mark.parametrize('tile', [1, 1 << 20])
 @pytest.mark.parametrize('noisy', [False, True])
-def test_sums_in_tiles(noisy: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sums and gradients are those of plain operators when positions come in tiles."""
-    inputs = leaves((3, 200, 4), (3, 6, 4), (3, 200, 5))
+def test_consensus_by_hand(noisy: bool, tile: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Values and gradients are those of plain operators, when positions come in tiles too."""
+    monkeypatch.setattr(by_hand, 'tile_size', lambda device: tile)
+    B, heads, n, F, P = 2, 3, 200, 9, 4
+    maps, *similarities = leaves((B, n + F + P, 5 * heads * 4), (F,), (F,), (P,), (P,), (F + P,), (F + P,))
+    noise = log_exponential(maps, (B * heads, n, P)) if noisy else None
+    got = by_hand.consensus(maps, tuple(similarities), heads, noise)
+    expected, _ = clusterings(maps, tuple(similarities), heads, n, noise, False)
+    results = [[y, *gradients(y, [maps, *similarities])] for y in (got, expected)]
+    assert_alike(*results)
+    assert torch.equal(got, by_hand.consensus(maps, tuple(similarities), heads, noise))
+
+
+def test_consensus_of_vectors_that_are_zero() -> None:
+    """They have no direction, and no gradient."""
+    maps, *similarities = leaves((1, 9 + 1 + 1, 5 * 4), (1,), (1,), (1,), (1,), (2,), (2,))
     with torch.no_grad():
-        inputs[2][..., -1] = 1
-    noise = soft_sums.gumbel_like(inputs[0], 6) if noisy else None
-    calls = [lambda: soft_sums.fuzzy_sums(*inputs), lambda: soft_sums.hard_sums(*inputs, noise)]
-    plain = [(y := call(), *gradients(y, inputs)) for call in calls]
-    monkeypatch.setattr(soft_sums, 'tile_size', lambda device: 1)
-    for call, expected in zip(calls, plain):
-        y = call()
-        got = gradients(y, inputs)
-        # The counts are of ones: that column has no gradient in tiles.
-        got[2], wanted = got[2][..., :-1], [*expected[1:3], expected[3][..., :-1]]
-        assert_alike([y, *got], [expected[0], *wanted])
+        maps[:, :, :4] = 0
+    y = by_hand.consensus(maps, tuple(similarities), 1, None)
+    expected, _ = clusterings(maps, tuple(similarities), 1, 9, None, False)
+    torch.testing.assert_close(y, expected)
+    y.square().sum().backward()
+    assert maps.grad is not None and maps.grad.isfinite().all() and not maps.grad[:, :, :4].any()
+
+
+def test_second_call_watched_gives_the_same_map() -> None:
+    inputs = ensemble_inputs(6, 5, 2, 4, 1)
+    alone, none = run_ensemble(ensemble, inputs, watched=False, heads=2, agents=3)
+    watched, _ = run_ensemble(ensemble, inputs, heads=2, agents=3)
+    assert none is None and torch.equal(alone, watched)
 
 
 def test_noise_is_gumbel_and_torchs() -> None:
     torch.manual_seed(3)
-    noise = soft_sums.gumbel_like(torch.zeros(1, 100_000, 1), 4)
+    like = torch.zeros(())
+    noise = -log_exponential(like, (1, 100_000, 4))
     torch.manual_seed(3)
-    assert torch.equal(noise, soft_sums.gumbel_like(torch.zeros(1, 100_000, 1), 4))
+    assert torch.equal(noise, -log_exponential(like, (1, 100_000, 4)))
     assert noise.mean().item() == pytest.approx(0.5772, abs=0.01)  # Euler's constant
     assert noise.var().item() == pytest.approx(torch.pi**2 / 6, abs=0.02)
     chosen = (noise + torch.tensor([0.0, 1.0, 2.0, 3.0])).argmax(-1).flatten().bincount() / 100_000
@@ -122,12 +140,21 @@ def test_mlp_in_tiles() -> None:
     assert_alike([got, *gradients(got, inputs)], [expected, *gradients(expected, inputs)])
 
 
-@given(H=SIDE, W=SIDE, sides=st.lists(st.integers(1, 14), min_size=1, max_size=3))
+@given(H=SIDE, W=SIDE, sides=st.lists(st.integers(1, 14), min_size=1, max_size=3), positions=st.booleans())
 @settings(max_examples=25, deadline=None)
-def test_means_and_interpolation_are_pytorchs(H: int, W: int, sides: list[int]) -> None:
+def test_means_are_pytorchs(H: int, W: int, sides: list[int], positions: bool) -> None:
+    (x,) = leaves((2, H, W, 3))
+    maps = x.permute(0, 3, 1, 2)
+    means = [torch.nn.functional.adaptive_avg_pool2d(maps, side) for side in sides]
+    expected = torch.cat([t.flatten(2).transpose(1, 2) for t in [maps] * positions + means], 1)
+    got = with_means(x, sides, positions)
+    assert_alike([got, *gradients(got, [x])], [expected, *gradients(expected, [x])])
+
+
+@given(H=SIDE, W=SIDE, side=st.integers(1, 14))
+@settings(max_examples=25, deadline=None)
+def test_interpolation_is_pytorchs(H: int, W: int, side: int) -> None:
     x = torch.randn(2, H, W, 3, dtype=torch.float64)
     maps = x.permute(0, 3, 1, 2)
-    for side, got in zip(sides, adaptive_means(x, sides)):
-        torch.testing.assert_close(got.permute(0, 3, 1, 2), torch.nn.functional.adaptive_avg_pool2d(maps, side))
-        expected = torch.nn.functional.interpolate(maps, (side, 2 * side), mode='bilinear', align_corners=False)
-        torch.testing.assert_close(bilinear(x, (side, 2 * side)).permute(0, 3, 1, 2), expected)
+    expected = torch.nn.functional.interpolate(maps, (side, 2 * side), mode='bilinear', align_corners=False)
+    torch.testing.assert_close(bilinear(x, (side, 2 * side)).permute(0, 3, 1, 2), expected)

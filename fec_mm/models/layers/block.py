@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fec_mm.ops.gelu_mlp import gelu_mlp
-from fec_mm.ops.linear import autocasting
+from fec_mm.ops.linear import autocasting, scaled
 from fec_mm.ops.regions import is_exporting
 
 from .cluster_encode import EncodingLayer
@@ -40,10 +40,7 @@ class MLP(nn.Module):
         """
         if onto is None and not torch.compiler.is_compiling() and not is_exporting():
             return gelu_mlp(x, self.fc1.weight, self.fc1.bias, self.fc2.weight, self.fc2.bias, scale)
-        weight: Tensor = self.fc2.weight
-        bias: Tensor = self.fc2.bias
-        if scale is not None:
-            weight, bias = weight * scale[:, None], bias * scale
+        weight, bias = scaled(self.fc2.weight, self.fc2.bias, scale)
         if onto is None:
             return F.linear(self._hidden(x), weight, bias)
         tile = max(1, TILE // self.fc1.out_features)
@@ -55,7 +52,7 @@ class MLP(nn.Module):
         return F.gelu(F.linear(x, self.fc1.weight, self.fc1.bias))
 
 
-def scaled(branch: nn.Module, x: Tensor, scale: Tensor | None) -> Tensor:
+def through_scaled(branch: nn.Module, x: Tensor, scale: Tensor | None) -> Tensor:
     """ls ⊙ branch(x), the scale folded into the branch's last projection where its product keeps its precision; None:
     there is none."""
     if scale is None:
@@ -107,8 +104,8 @@ class ResidualBlock(nn.Module):
 
     def through(self, x: Tensor, kept1: Tensor | None, kept2: Tensor | None) -> Any:
         """The map, given by what its branches are multiplied; see `DropPath`."""
-        x = plus(x, scaled(self.mixer, self.norm1(x), self.layer_scale1), kept1)
-        return plus(x, scaled(self.mlp, self.norm2(x), self.layer_scale2), kept2)
+        x = plus(x, through_scaled(self.mixer, self.norm1(x), self.layer_scale1), kept1)
+        return plus(x, through_scaled(self.mlp, self.norm2(x), self.layer_scale2), kept2)
 
 
 class ClusterBlock(ResidualBlock):

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from fec_mm.ops import ensemble, reference_ensemble
 from fec_mm.ops.ensemble import largest_membership
+from fec_mm.ops.linear import scaled
 
 from .block import ResidualBlock
 from .similarity import VectorSimilarity
@@ -40,10 +41,7 @@ class ClusterEnsemble(nn.Module):
     def forward(self, x: Tensor, scale: Tensor | None = None) -> Tensor:
         """The encoded map; `scale`, one number per channel, multiplies it."""
         run = ensemble if self.implementation == 'fast' else reference_ensemble.ensemble
-        weight: Tensor = self.proj.weight
-        bias: Tensor = self.proj.bias
-        if scale is not None:
-            weight, bias = weight * scale[:, None], bias * scale
+        weight, bias = scaled(self.proj.weight, self.proj.bias, scale)
         taps = self.fuzzy.tap, self.hard.tap, self.tap
         y, memberships = run(
             x,

@@ -40,10 +40,11 @@ class DepthwiseBranches(nn.Module):
         elif self.implementation == 'fast' and not any(bn.training for bn in (self.bn, *self.bns, self.norm)):
             y = F.conv2d(x, *self.folded(), padding=self.conv.padding, groups=self.conv.groups)
         else:
-            y = self.bn(self.conv(x))
+            y = _normed(self.bn, self.conv(x))
             for conv, bn in zip(self.convs, self.bns):
-                y = y + bn(self._small(conv, x))
-            y = self.norm(y)
+                y = y + _normed(bn, self._small(conv, x))
+            y = _normed(self.norm, y)
+            _count(self.bn, *self.bns, self.norm)
         return y.permute(0, 2, 3, 1)
 
     def _small(self, conv: Any, x: Tensor) -> Tensor:
@@ -79,6 +80,25 @@ class DepthwiseBranches(nn.Module):
 def _depthwise(dim: int, kernel: int, dilation: int = 1, bias: bool = False) -> nn.Conv2d:
     padding = (kernel - 1) * dilation // 2
     return nn.Conv2d(dim, dim, kernel, padding=padding, dilation=dilation, groups=dim, bias=bias)
+
+
+def _counted(bn: nn.Module) -> bool:
+    """Whether it is a plain batch norm that trains, and not what synchronises several devices, say."""
+    return type(bn) is nn.BatchNorm2d and bn.training and bn.track_running_stats and bn.momentum is not None
+
+
+def _normed(bn: Any, x: Tensor) -> Tensor:
+    """Its output; `_count` counts the batch."""
+    if not _counted(bn):
+        return bn(x)
+    return F.batch_norm(x, bn.running_mean, bn.running_var, bn.weight, bn.bias, True, bn.momentum, bn.eps)
+
+
+def _count(*bns: Any) -> None:
+    """One more batch, in one operator."""
+    counters = [bn.num_batches_tracked for bn in bns if _counted(bn)]
+    if counters:
+        torch._foreach_add_(counters, 1)
 
 
 def _affine(bn: Any) -> tuple[Tensor, Tensor]:
