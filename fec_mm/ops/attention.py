@@ -1,6 +1,6 @@
 """CLUENet's clustering: centers attend to all positions, and positions take their most similar center's value.
 
-The attention is `scaled_dot_product_attention`, which keeps no scores. Only the chosen pair of a position needs a
+The attention keeps no scores. Only the chosen pair of a position needs a
 gradient. The output projection is applied to the centers instead of to all positions.
 `fec_mm.ops.reference_attention` has the same functions step by step.
 
@@ -10,16 +10,18 @@ Shapes: B images, H×W = N positions, C channels, e heads of D channels, m×m = 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from .assign import assign
+from .few_queries import attention
 from .members import Indexed, OneHot, one_hot_is_faster
 from .regions import average_centers, is_exporting
-from .vectors import full, normalize
+from .vectors import full, length, normalize
 
 LEAST = math.log(1e-4)  # of the temperature's logarithm
 
@@ -78,9 +80,9 @@ def attend(
             F.linear(means, full(weight), full(bias)).unflatten(-1, (heads, -1)).transpose(1, 2)
             for weight, bias in ((k_weight, k_bias), (v_weight, v_bias))
         )
-        keys = normalize(full(k))
+        keys = directions(full(k))
         scale = torch.exp(-full(log_temperature).clamp(min=LEAST))
-        values = _attention(normalize(center_k) * scale, keys.transpose(1, 2), full(v).transpose(1, 2))
+        values = attention(normalize(center_k) * scale, keys.transpose(1, 2), full(v).transpose(1, 2))
         share = gate_of(torch.cat([values, center_v], -1), gate)
         return Attended(values + share * (center_v - values), keys, None if choosable is None else choosable[0])
 
@@ -89,12 +91,6 @@ def gate_of(x: Tensor, gate: Gate) -> Tensor:
     """sigmoid(fc2(GELU(fc1(x)))), each head with its own layers: B×e×M×2D → B×e×M×1."""
     hidden = F.gelu(x @ full(gate.weight1).transpose(1, 2) + full(gate.bias1)[:, None])
     return torch.sigmoid(hidden @ full(gate.weight2).transpose(1, 2) + full(gate.bias2)[:, None])
-
-
-def _attention(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-    if is_exporting():
-        return (queries @ keys.transpose(2, 3)).softmax(-1) @ values
-    return F.scaled_dot_product_attention(queries, keys, values, scale=1.0)
 
 
 def choose(attended: Attended, q_weight: Tensor, q_bias: Tensor, alpha: Tensor, beta: Tensor) -> Chosen:
@@ -135,3 +131,29 @@ def spread(values: Tensor, chosen: Chosen, proj_weight: Tensor, proj_bias: Tenso
         table = values @ full(proj_weight).unflatten(1, (heads, -1)).permute(1, 2, 0)
     members = (OneHot if one_hot_is_faster(heads, M) else Indexed)(chosen.centers, M)
     return members.dispatch(table.to(proj_weight.dtype), chosen.similarity) + proj_bias
+
+
+def directions(x: Tensor) -> Tensor:
+    """`normalize` for many vectors, which are not kept."""
+    if torch.compiler.is_compiling() or is_exporting():
+        return normalize(x)
+    unit: Tensor = Directions.apply(x)
+    return unit
+
+
+class Directions(torch.autograd.Function):
+    """`directions`: keeps them, and the lengths."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        lengths = length(x)
+        unit = x / lengths
+        ctx.save_for_backward(unit, lengths)
+        return unit
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        unit, lengths = ctx.saved_tensors
+        along = (unit * gradient).sum(-1, keepdim=True)
+        return torch.addcmul(gradient, unit, along, value=-1).div_(lengths)

@@ -42,7 +42,17 @@ def test_the_backward_pass_counts() -> None:
 
 
 # Upper bounds, so that the counts stay; of PyTorch 2.13 on a CPU.
-@pytest.mark.parametrize(('mode', 'most'), [('eval', 389), ('train', 935)])
-def test_fec_small_launches_no_more_than_it_did(mode: str, most: int) -> None:
-    case = Case('classification', 'small', (224, 224), 2, mode)
+@pytest.mark.parametrize(
+    ('arch', 'mode', 'most'),
+    [
+        ('small', 'eval', 389),
+        ('small', 'train', 935),
+        ('enformer-small', 'eval', 1153),
+        ('enformer-small', 'train', 1996),
+        ('cluenet-tiny', 'eval', 586),
+        ('cluenet-tiny', 'train', 1636),
+    ],
+)
+def test_launches_are_no_more_than_they_were(arch: str, mode: str, most: int) -> None:
+    case = Case('classification', arch, (224, 224), 2, mode)
     assert operators_of(case.step(case.build())).others.total() <= most

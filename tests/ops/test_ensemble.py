@@ -14,7 +14,6 @@ from fec_mm.ops import attention, ensemble, reference_attention, reference_ensem
 from fec_mm.ops import consensus as by_hand
 from fec_mm.ops.attention import Gate
 from fec_mm.ops.ensemble import Similarity, clusterings, log_exponential
-from fec_mm.ops.mlp import SiluMLP, silu_mlp
 from fec_mm.ops.resize import bilinear, with_means
 
 SIDE = st.integers(1, 12)
@@ -131,13 +130,6 @@ def test_attention(H: int, W: int, heads: int, centers: int, sign: float) -> Non
         y = run.spread(attended.values, chosen, *inputs[14:])
         results.append([y, *gradients(y, inputs)])
     assert_alike(*results)
-
-
-def test_mlp_in_tiles() -> None:
-    inputs = leaves((70_000, 3), (4, 3), (4,), (2, 4), (2,))
-    expected = silu_mlp(*inputs)  # few: plain operators
-    got = SiluMLP.apply(*inputs)
-    assert_alike([got, *gradients(got, inputs)], [expected, *gradients(expected, inputs)])
 
 
 @given(H=SIDE, W=SIDE, sides=st.lists(st.integers(1, 14), min_size=1, max_size=3), positions=st.booleans())

@@ -8,6 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fec_mm.ops.branches import Norm, normed_sum
+from fec_mm.ops.linear import autocasting
+from fec_mm.ops.regions import is_exporting
+
 # Kernel and dilation of the small branches beside a kernel.
 BRANCHES = {3: ((1, 1),), 5: ((3, 1), (3, 2)), 7: ((5, 1), (3, 2), (3, 3))}
 
@@ -39,12 +43,13 @@ class DepthwiseBranches(nn.Module):
             y = self.conv(x)
         elif self.implementation == 'fast' and not any(bn.training for bn in (self.bn, *self.bns, self.norm)):
             y = F.conv2d(x, *self.folded(), padding=self.conv.padding, groups=self.conv.groups)
+        elif self.implementation == 'fast' and self._by_hand(x):
+            y = self._normed_sum(x)
         else:
-            y = _normed(self.bn, self.conv(x))
+            y = self.bn(self.conv(x))
             for conv, bn in zip(self.convs, self.bns):
-                y = y + _normed(bn, self._small(conv, x))
-            y = _normed(self.norm, y)
-            _count(self.bn, *self.bns, self.norm)
+                y = y + bn(self._small(conv, x))
+            y = self.norm(y)
         return y.permute(0, 2, 3, 1)
 
     def _small(self, conv: Any, x: Tensor) -> Tensor:
@@ -52,6 +57,24 @@ class DepthwiseBranches(nn.Module):
             # PyTorch convolves the channels of these one after another on a CPU.
             return x * conv.weight.view(-1, 1, 1).to(x.dtype)
         return conv(x)
+
+    def _by_hand(self, x: Tensor) -> bool:
+        """Whether all batch norms are plain ones that train: not what synchronises several devices, say."""
+        plain = torch.compiler.is_compiling() or is_exporting() or autocasting(x.device)
+        return not plain and all(
+            type(bn) is nn.BatchNorm2d and bn.training and bn.track_running_stats and bn.momentum is not None
+            for bn in (self.bn, *self.bns, self.norm)
+        )
+
+    def _normed_sum(self, x: Tensor) -> Tensor:
+        """In training, with fewer operators and kept maps."""
+        bns: list[Any] = [self.bn, *self.bns, self.norm]
+        convs: list[Any] = [self.conv, *self.convs]
+        point = convs.pop().weight.flatten() if convs[-1].kernel_size == (1, 1) else None
+        norms = [Norm(bn.weight, bn.bias, bn.running_mean, bn.running_var, bn.momentum, bn.eps) for bn in bns]
+        y = normed_sum(x, [conv(x) for conv in convs], point, norms)
+        torch._foreach_add_([bn.num_batches_tracked for bn in bns], 1)
+        return y
 
     def folded(self) -> tuple[Tensor, Tensor]:
         """Weight and bias of the one convolution, by the running statistics, in their precision."""
@@ -80,25 +103,6 @@ class DepthwiseBranches(nn.Module):
 def _depthwise(dim: int, kernel: int, dilation: int = 1, bias: bool = False) -> nn.Conv2d:
     padding = (kernel - 1) * dilation // 2
     return nn.Conv2d(dim, dim, kernel, padding=padding, dilation=dilation, groups=dim, bias=bias)
-
-
-def _counted(bn: nn.Module) -> bool:
-    """Whether it is a plain batch norm that trains, and not what synchronises several devices, say."""
-    return type(bn) is nn.BatchNorm2d and bn.training and bn.track_running_stats and bn.momentum is not None
-
-
-def _normed(bn: Any, x: Tensor) -> Tensor:
-    """Its output; `_count` counts the batch."""
-    if not _counted(bn):
-        return bn(x)
-    return F.batch_norm(x, bn.running_mean, bn.running_var, bn.weight, bn.bias, True, bn.momentum, bn.eps)
-
-
-def _count(*bns: Any) -> None:
-    """One more batch, in one operator."""
-    counters = [bn.num_batches_tracked for bn in bns if _counted(bn)]
-    if counters:
-        torch._foreach_add_(counters, 1)
 
 
 def _affine(bn: Any) -> tuple[Tensor, Tensor]:
