@@ -59,7 +59,13 @@ def largest_rows(score: Tensor, heads: int) -> tuple[Tensor, Tensor]:
             score.view(G, -1, heads, N).permute(0, 3, 1, 2), (rows // heads, 1), return_indices=True
         )
         return row.permute(0, 2, 3, 1).view(G, heads, N), best.permute(0, 2, 3, 1).view(G, heads, N)
-    best, center = score.view(G, -1, heads, N).max(1)
+    return _largest_by_max(score.view(G, -1, heads, N))
+
+
+def _largest_by_max(score: Tensor) -> tuple[Tensor, Tensor]:
+    """`largest_rows` of G×M×e×N elsewhere than on a CPU."""
+    best, center = score.max(1)
+    heads = score.shape[2]
     return torch.add(torch.arange(heads, device=score.device)[:, None], center, alpha=heads), best
 
 

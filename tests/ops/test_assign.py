@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from fec_mm.evaluation.timing import peak_growth
-from fec_mm.ops.assign import assign
+from fec_mm.ops import assign as module
+from fec_mm.ops.assign import assign, largest_rows
 
 
 def growth() -> float:
@@ -24,6 +25,17 @@ def test_memory_of_many_centers() -> None:
     """All scores would be 1.5 GiB, and so were tiles of them that fragmented the heap."""
     with ProcessPoolExecutor(1, mp_context=get_context('spawn')) as pool:
         assert pool.submit(growth).result() < 64
+
+
+def test_largest_rows_of_cpus_and_others() -> None:
+    """By max pooling and by a maximum; ties go to the first center."""
+    score = torch.randint(4, (3, 5 * 2, 7), generator=torch.Generator().manual_seed(0)).float()
+    rows, best = largest_rows(score, heads=2)
+    for found, expected in zip(module._largest_by_max(score.view(3, 5, 2, 7)), (rows, best)):
+        assert torch.equal(found, expected)
+    for g, h, n in ((g, h, n) for g in range(3) for h in range(2) for n in range(7)):
+        column = score[g, h::2, n].tolist()
+        assert rows[g, h, n] == column.index(max(column)) * 2 + h and best[g, h, n] == max(column)
 
 
 def exported_growth(file: str) -> float:

@@ -211,3 +211,23 @@ def test_half_precision_stays_close_and_finite(form: None, dtype: torch.dtype, a
     for h, e in zip(half, exact):
         assert torch.isfinite(h).all()
         assert (h.float() - e).norm() / e.norm() < 0.05
+
+
+@pytest.mark.parametrize('scaled', [True, False])
+@pytest.mark.parametrize('weighting', ['count', 'similarity'])
+def test_gradients_under_autocast_stay_close(form: None, weighting: str, scaled: bool) -> None:
+    g = torch.Generator().manual_seed(0)
+    x = torch.randn(2, 16, 16, 12, generator=g)
+    params = weights(12, 2, 6, dtype=torch.float32)
+    scale = torch.rand(12, generator=g).add_(0.5).requires_grad_() if scaled else None
+
+    def gradients(half: bool) -> list[Tensor]:
+        leaf = x.clone().requires_grad_()
+        with torch.autocast('cpu', torch.bfloat16, enabled=half):
+            y, _ = fast.encode(leaf, *params, heads=2, centers=1, weighting=weighting, scale=scale)
+        leaves = [leaf, *params] + ([] if scale is None else [scale])
+        return list(torch.autograd.grad(y.float().square().sum(), leaves))
+
+    for got, expected in zip(gradients(True), gradients(False)):
+        assert got.dtype == expected.dtype == torch.float32
+        assert (got - expected).norm() < 0.05 * expected.norm() + 1e-3
