@@ -45,8 +45,8 @@ def consensus(maps: Tensor, similarities: tuple[Tensor, ...], heads: int, noise:
 
     Args:
         maps: The projected rows, B×R×(5·e·D).
-        similarities: Scale and shift of the fuzzy, of the partitional clustering and of the consensus: F, F, P, P, F + P
-            and F + P.
+        similarities: Scale and shift of the fuzzy, of the partitional clustering and of the consensus: F, F, P, P,
+            F + P and F + P.
         heads: e.
         noise: What is subtracted from the partitional scores to choose by, G×n×P, or None.
 

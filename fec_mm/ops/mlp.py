@@ -26,8 +26,8 @@ KEPT = 1 << 20
 def silu_mlp(x: Tensor, weight1: Tensor, bias1: Tensor, weight2: Tensor, bias2: Tensor) -> Tensor:
     """silu(x·W₁ᵀ + b₁)·W₂ᵀ + b₂.
 
-    Its SiLU is computed once more in the backward pass. Many hidden numbers are computed in tiles that stay in cache, and
-    once more too.
+    Its SiLU is computed once more in the backward pass. Many hidden numbers are computed in tiles that stay in cache,
+    and once more too.
 
     Args:
         x: …×C.

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from fec_mm.ops import attention, ensemble, reference_attention, reference_ensemble
-from fec_mm.ops.attention import Gate
 from fec_mm.ops import consensus as by_hand
+from fec_mm.ops.attention import Gate
 from fec_mm.ops.ensemble import Similarity, clusterings, log_exponential
 from fec_mm.ops.resize import bilinear, with_means
 

@@ -47,9 +47,7 @@ def test_normed_sum(pointed: bool, kept: int, monkeypatch: pytest.MonkeyPatch) -
     x, point, first, second, *learnt = inputs
     maps = [first] if pointed else [first, second]
     buffers = [[torch.zeros(C).double(), torch.ones(C).double()] for _ in range(6)]
-    norms = [
-        branches.Norm(w, b, *buffer, 0.1, 1e-5) for w, b, buffer in zip(learnt[::2], learnt[1::2], buffers[:3])
-    ]
+    norms = [branches.Norm(w, b, *buffer, 0.1, 1e-5) for w, b, buffer in zip(learnt[::2], learnt[1::2], buffers[:3])]
     got = branches.normed_sum(x, maps, point if pointed else None, norms)
 
     def norm(z: Tensor, i: int) -> Tensor:
