@@ -26,6 +26,7 @@ from typing import Any
 from mmengine.config import Config
 
 from fec_mm.apis.models import project_folder
+from fec_mm.cli.arguments import positive
 from fec_mm.cli.jobs import run_jobs
 from fec_mm.cli.run import run_cli
 from fec_mm.cli.study import begin_run, run_step
@@ -60,7 +61,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--baselines', nargs='*', choices=BASELINES, default=BASELINES, help='beside the clusters; default: all'
     )
-    parser.add_argument('--iterations', type=int, default=600, help='of training on it; default: 600')
+    parser.add_argument(
+        '--iterations', type=positive, help='of training a segmenter; default: 600 on a folder, elsewhere 2000'
+    )
     parser.add_argument('--crop', type=int, default=192, help='side of the crops of it; default: 192 pixels')
     args = parser.parse_args(argv)
     args.tasks = args.tasks or (['folder'] if args.folder else [name for name in SCORES if name != 'folder'])
@@ -98,9 +101,10 @@ def folder_config(args: argparse.Namespace) -> Config:
     cfg.model.data_preprocessor.update(size=(args.crop, args.crop), seg_pad_val=args.ignore_index)
     cfg.model.decode_head.update(num_classes=len(names), ignore_index=args.ignore_index)
     cfg.val_evaluator.ignore_index = cfg.test_evaluator.ignore_index = args.ignore_index
-    cfg.max_iters = cfg.train_cfg.max_iters = cfg.train_cfg.val_interval = args.iterations
-    cfg.param_scheduler.total_steps = args.iterations
-    cfg.default_hooks.checkpoint.interval = min(100, args.iterations)
+    iterations = args.iterations or 600
+    cfg.train_cfg.max_iters = cfg.train_cfg.val_interval = iterations
+    cfg.param_scheduler.total_steps = iterations
+    cfg.default_hooks.checkpoint.interval = min(100, iterations)
     return cfg
 
 
@@ -108,6 +112,9 @@ def config(args: argparse.Namespace, task: str, variant: str, seed: int) -> Conf
     """The config of a run."""
     cfg = folder_config(args) if task == 'folder' else Config.fromfile(QUICKSTART / f'{task}.py')
     cfg.randomness = dict(seed=seed)
+    if task == 'segmentation' and args.iterations:
+        cfg.train_cfg.max_iters = cfg.train_cfg.val_interval = args.iterations
+        cfg.param_scheduler.total_steps = args.iterations * 5 // 4  # see the config
     if variant != 'published':
         cfg.model.backbone.pool = asdict(PoolSettings())  # the defaults, told for the record
     if variant == 'local+loss':

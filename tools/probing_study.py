@@ -46,6 +46,16 @@ SCORES = {
     'UCI all AMI': (UCI, 'global', 'ami'),
 }
 PIXELS = 'pixels'
+IN_WORDS = {  # in figures
+    'fec-mini': 'FEC',
+    'resnet-mini': 'ResNet, batch normalisation',
+    'vit-mini': 'ViT',
+    'resnet-mini-gn': 'ResNet, group normalisation',
+    'resnet-mini-ln': 'ResNet, layer normalisation',
+    'natural': 'trained on natural pairs',
+    'unrelated': 'trained on unrelated pairs',
+    'subclass': 'trained on the digits',
+}
 
 Runs = Mapping[tuple[str, str], Sequence[Mapping[str, Any]]]  # results of the seeds by model and grouping
 
@@ -159,13 +169,13 @@ def write_summary(work_dir: Path, runs: Runs) -> None:
     """Write `summary.md`, `summary.json`, and a plot of each score against the layer, the pixels' dashed."""
     pixels = pixel_scores()
     for title, key in SCORES.items():
-        lines = {
-            f'{model} {grouping}': {layer: over_seeds(results, layer, key) for layer in results[0]['layers']}
-            for (model, grouping), results in runs.items()
-        }
+        panels: dict[str, dict[str, dict[str, tuple[float, float]]]] = {}
+        for (model, grouping), results in runs.items():
+            layers = {layer: over_seeds(results, layer, key) for layer in results[0]['layers']}
+            panels.setdefault(IN_WORDS.get(model, model), {})[IN_WORDS[grouping]] = layers
         picture = BytesIO()
-        floor = {grouping: over_seeds([layer], PIXELS, key)[0] for grouping, layer in pixels.items()}
-        layer_figure(lines, title, floor).savefig(picture, format='png', dpi=100)
+        floor = {IN_WORDS[grouping]: over_seeds([layer], PIXELS, key)[0] for grouping, layer in pixels.items()}
+        layer_figure(panels, f'{title} (higher is better)', floor).savefig(picture, format='png', dpi=100)
         write_whole(work_dir / f'{title.replace(" ", "_").lower()}.png', picture.getvalue())
     plain = [
         {'model': model, 'superclasses': grouping, 'seeds': [dict(r) for r in results]}

@@ -12,6 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fec_mm.errors import UserError
+from fec_mm.ops.assign import scan
+from fec_mm.ops.regions import ceil_div
 
 PARTS = ('whole', 'neck', 'backbone')
 CLASSES_AT_ONCE = 16
@@ -101,16 +103,35 @@ def labels(logits: Tensor, size: tuple[int, int], align_corners: bool) -> Tensor
     Returns:
         B×H×W, int64.
     """
-    best, found = None, None
+    best = logits.new_full((logits.shape[0], *size), -torch.inf)
+    found = torch.zeros_like(best, dtype=torch.int64)
+    if scan is not None and torch.onnx.is_in_onnx_export() and not torch.jit.is_tracing():
+        return _scanned_labels(logits, best, found, align_corners)
     for first in range(0, logits.shape[1], CLASSES_AT_ONCE):
-        score, index = _resized(logits[:, first : first + CLASSES_AT_ONCE], size, align_corners).max(1)
-        if best is None or found is None:
-            best, found = score, index
-        else:
-            found = torch.where(score > best, index + first, found)
-            best = torch.maximum(best, score)
-    assert found is not None
+        best, found = _better(best, found, logits[:, first : first + CLASSES_AT_ONCE], first, align_corners)
     return found
+
+
+def _scanned_labels(logits: Tensor, best: Tensor, found: Tensor, align_corners: bool) -> Tensor:
+    """`labels` by ONNX's loop: of tiles that stand one after the other, onnxruntime would resize all first."""
+    tiles = ceil_div(logits.shape[1], CLASSES_AT_ONCE)
+    # Copies of the last class are not larger than it, and so never chosen.
+    copies = logits[:, -1:].expand(-1, tiles * CLASSES_AT_ONCE - logits.shape[1], -1, -1)
+    parts = torch.cat([logits, copies], 1).unflatten(1, (tiles, CLASSES_AT_ONCE)).transpose(0, 1)
+    firsts = CLASSES_AT_ONCE * torch.arange(tiles, device=logits.device)
+
+    def tile(carry: tuple[Tensor, Tensor], part: tuple[Tensor, Tensor]) -> tuple[tuple[Tensor, Tensor], Tensor]:
+        return _better(*carry, *part, align_corners), part[1].clone()  # which wants something to collect
+
+    return scan(tile, (best, found), (parts, firsts))[0][1]
+
+
+def _better(
+    best: Tensor, found: Tensor, logits: Tensor, first: int | Tensor, align_corners: bool
+) -> tuple[Tensor, Tensor]:
+    """The largest scores so far and their classes, B×H×W each, after those of the classes from `first` on."""
+    score, index = _resized(logits, (best.shape[1], best.shape[2]), align_corners).max(1)
+    return torch.maximum(score, best), torch.where(score > best, index + first, found)
 
 
 def _resized(x: Tensor, size: tuple[int, int], align_corners: bool) -> Tensor:

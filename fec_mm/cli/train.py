@@ -63,6 +63,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     set_loader_defaults(cfg)
     notes = choose_source(cfg, args.resume == 'auto') + compat.adapt_to_device(cfg)
     compat.keep_checkpoints_safe(cfg)
+    compat.leave_optimizers_uncompiled(cfg)
     with process_group(args.launcher, **cfg.get('env_cfg', {}).get('dist_cfg', {})), occupied(cfg.work_dir) as note:
         if args.launcher != 'none':
             check_agreement(cfg)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from fec_mm.checkpoints.allowed import allow_checkpoint_globals
 
+from .compiled_steps import leave_optimizers_uncompiled
 from .devices import adapt_to_device, distributed, has_accelerator
 from .hidden import pass_over_hidden
 from .hooks import keep_checkpoints_safe, leave_out_hooks
@@ -29,6 +30,7 @@ __all__ = [
     'has_accelerator',
     'keep_checkpoints_safe',
     'keep_upsampling_dynamic',
+    'leave_optimizers_uncompiled',
     'leave_out_hooks',
     'mend_tools',
     'replaced',

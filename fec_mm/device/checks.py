@@ -24,6 +24,7 @@ DETERMINISTIC = {'CUBLAS_WORKSPACE_CONFIG': ':4096:8'}
 CHOICES = (
     ('fec_mm.ops.clustering', 'assign'),
     ('fec_mm.ops.clustering', 'first_largest'),
+    ('fec_mm.ops.few_forward', 'largest_rows'),
     ('fec_mm.ops.dispatch', 'assign'),
     ('fec_mm.ops.dispatch', 'nearest'),  # with what it found there, which is not used
     ('fec_mm.ops.pool_near', 'nearest'),  # which is used, but hardly differs between two that nearly tie

@@ -44,6 +44,8 @@ def default_layers(model: nn.Module) -> list[str]:
         names = [
             f'backbone.layers.{i}' for i in sorted({-(-depth * part // PARTS) - 1 for part in range(1, PARTS + 1)})
         ]
+    elif hasattr(backbone, 'network'):  # PoolFormer's, where layers that halve the map stand between the stages
+        names = [f'backbone.network.{i}' for i, part in enumerate(backbone.network) if isinstance(part, nn.Sequential)]
     else:
         raise UserError(f'{type(backbone).__name__} has no stages to probe by default: name modules with --layers')
     return names + ([HEAD] if _classifier(model) is not None else [])

@@ -96,7 +96,8 @@ if hasattr(torch.library, 'custom_op'):  # elsewhere its products are seen one b
     FVCORE[torch.ops.fec_mm.assign] = _assign
     FVCORE[torch.ops.fec_mm.nearest] = _nearest
 
-# Beside the operators that PyTorch tags as pointwise. One for each element of the largest tensor.
+# Beside the operators that PyTorch tags as pointwise. One for each element of the largest tensor. `addmv` is
+# a sum here.
 COMPUTING = {
     getattr(aten, name)
     for name in (
@@ -120,6 +121,7 @@ COMPUTING = {
         'topk',
         'sort',
         'floor_divide',
+        'addmv',
     )
 }
 # Beside views. Some of them PyTorch tags as pointwise.
@@ -201,7 +203,7 @@ class MultiplyAdds(TorchDispatchMode):
         inputs = [t for t in tree_flatten((args, kwargs))[0] if isinstance(t, Tensor)]
         outputs = [t for t in tree_flatten(out)[0] if isinstance(t, Tensor)]
         if packet in FVCORE:
-            count.fvcore[name] += FVCORE[packet](*args, **kwargs, out=outputs[0])
+            count.fvcore[name] += FVCORE[packet](*args, **{**kwargs, 'out': outputs[0]})
         elif packet in (aten._embedding_bag, aten._embedding_bag_forward_only):  # weighted sums of a table's rows
             count.others[name] += args[1].numel() * args[0].shape[1]
         elif packet in (aten.index_add, aten.index_add_):  # whatever the table's size

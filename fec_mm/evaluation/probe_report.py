@@ -29,6 +29,9 @@ COLUMNS = [('global', name) for name in ('nmi', 'ami', 'ari', 'purity', 'accurac
     ('read_out', 'linear'),
 ]
 
+GROUPS = {'global': 'all subclasses', 'within': 'within each superclass', 'read_out': 'read-outs'}  # in a figure
+WORDS = {'nmi': 'NMI', 'ami': 'AMI', 'ari': 'ARI', 'knn': '20 nearest neighbours', 'linear': 'logistic regression'}
+
 
 def score(layer: Mapping[str, Any], group: str, name: str, k: str = '1') -> dict[str, Any]:
     """A score of a layer: mean, std and values; `k` is not for the read-outs."""
@@ -86,10 +89,9 @@ def write_report(
         'layers': layer_figure(
             {
                 title: {
-                    name: (score(layer, *key, k)['mean'], score(layer, *key, k)['std'])
-                    for name, layer in results['layers'].items()
+                    WORDS.get(name, name): layer_scores(results, of, name, k) for of, name in COLUMNS if of == group
                 }
-                for title, key in ((f'{g} {n}', (g, n)) for g, n in COLUMNS)
+                for group, title in GROUPS.items()
             }
         ),
         'confusion': confusion_figure(counts, names, f'{best}: clusters, in the order of the subclasses they match'),
@@ -133,17 +135,26 @@ def comparison(models: Mapping[str, Mapping[str, Any]]) -> Figure:
     Args:
         models: The content of each `results.json`, by the name of its line.
     """
-    lines = {}
-    for panel, key in {
-        'ami': ('global', 'ami'),
-        'within_ami': ('within', 'ami'),
-        'linear': ('read_out', 'linear'),
-    }.items():
-        for name, results in models.items():
-            k = best_layer(results)[1]
-            layers = {each: score(layer, *key, k) for each, layer in results['layers'].items()}
-            lines[f'{panel} {"_".join(name.split())}'] = {each: (s['mean'], s['std']) for each, s in layers.items()}
-    return layer_figure(lines)
+    panels = {
+        'all subclasses': ('AMI', 'global', 'ami'),
+        'within each superclass': ('AMI', 'within', 'ami'),
+        'linear read-out': ('accuracy', 'read_out', 'linear'),
+    }
+    return layer_figure(
+        {
+            f'{what}, {title}': {
+                name: layer_scores(results, group, score_name, best_layer(results)[1])
+                for name, results in models.items()
+            }
+            for title, (what, group, score_name) in panels.items()
+        }
+    )
+
+
+def layer_scores(results: Mapping[str, Any], group: str, name: str, k: str) -> dict[str, tuple[float, float]]:
+    """Mean and standard deviation of a score of each layer."""
+    found = {layer: score(scores, group, name, k) for layer, scores in results['layers'].items()}
+    return {layer: (value['mean'], value['std']) for layer, value in found.items()}
 
 
 def page(results: Mapping[str, Any], rows: Sequence[Sequence[str]], pictures: Mapping[str, bytes]) -> str:

@@ -9,6 +9,7 @@ Shapes: images B×3×H×W.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -31,8 +32,8 @@ def compile_blocks(model: nn.Module, **options: Any) -> int:
     """Compile the blocks and what halves the map between stages, each for every size that it meets in training.
 
     Alike blocks of alike maps share what is compiled for one of them. Where assignments are recorded or learnt from, a
-    layer runs as it is. Beyond `torch._dynamo.config.recompile_limit`
-    sizes, others run as they are. Repeated calls change nothing.
+    layer runs as it is, and beyond `torch._dynamo.config.recompile_limit` sizes, too. Where the compiler fails, all of
+    that class do, with a warning. Repeated calls change nothing.
 
     Args:
         options: Those of `torch.compile`.
@@ -72,10 +73,22 @@ def _compiled(function: Callable[..., Any], options: tuple[tuple[str, Any], ...]
     return _COMPILED[function, options]
 
 
+_FAILED: set[Callable[..., Any]] = set()
+
+
 def _in_training(
     compiled: Callable[..., Any], plain: Callable[..., Any], taps: list[nn.Module], module: nn.Module, *inputs: Any
 ) -> Any:
-    return (compiled if module.training and not _watched(taps) else plain)(module, *inputs)
+    if module.training and not _watched(taps) and compiled not in _FAILED:
+        try:
+            return compiled(module, *inputs)
+        except Exception as error:
+            if not isinstance(error, torch._dynamo.exc.TorchDynamoException):
+                raise
+            _FAILED.add(compiled)
+            reason = ' '.join(str(error).strip().splitlines()[:2])
+            warnings.warn(f'{type(module).__name__} is not compiled, and runs as it is: {reason}', stacklevel=2)
+    return plain(module, *inputs)
 
 
 def _taps(module: nn.Module) -> list[nn.Module]:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from fec_mm.registry import MODELS
 
 from .layers import EncodingLayer, GroupNorm, PoolingLayer, PoolSettings
-from .layers.block import scaled
+from .layers.block import through_scaled
 
 
 def at_least_1(name: str, **settings: int) -> None:
@@ -59,7 +59,7 @@ class ClusterEncode(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         rows = x.permute(0, 2, 3, 1).contiguous()
-        return x + scaled(self.mixer, self.norm(rows), self.layer_scale).permute(0, 3, 1, 2)
+        return x + through_scaled(self.mixer, self.norm(rows), self.layer_scale).permute(0, 3, 1, 2)
 
 
 @MODELS.register_module()

@@ -43,6 +43,26 @@ def first_largest(score: Tensor) -> Tensor:
     return index.view(G, e, N)  # the last one where a score is NaN
 
 
+def largest_rows(score: Tensor, heads: int) -> tuple[Tensor, Tensor]:
+    """The row of each head's largest score, and that score; the first one at a tie.
+
+    Args:
+        score: G×(M·e)×N, of M centers and in each of e heads.
+        heads: e.
+
+    Returns:
+        The rows, G×e×N int64: center · e + head; and the scores, G×e×N.
+    """
+    G, rows, N = score.shape
+    if score.device.type == 'cpu':  # see `first_largest`
+        best, row = F.max_pool2d(
+            score.view(G, -1, heads, N).permute(0, 3, 1, 2), (rows // heads, 1), return_indices=True
+        )
+        return row.permute(0, 2, 3, 1).view(G, heads, N), best.permute(0, 2, 3, 1).view(G, heads, N)
+    best, center = score.view(G, -1, heads, N).max(1)
+    return torch.add(torch.arange(heads, device=score.device)[:, None], center, alpha=heads), best
+
+
 def assign(x: Tensor, queries: Tensor, bias: Tensor) -> Tensor:
     """argmax over m of queries[g, h, m] · x[g, n] + bias[g, h, m], the first one at a tie.
 

@@ -18,10 +18,10 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from .assign import assign
-from .clustering import full, length, normalize
 from .few_queries import attention
 from .members import Indexed, OneHot, one_hot_is_faster
 from .regions import average_centers, is_exporting
+from .vectors import full, length, normalize
 
 LEAST = math.log(1e-4)  # of the temperature's logarithm
 

@@ -10,12 +10,15 @@ G = B·r·r.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from .assign import assign, first_largest
-from .linear import linear
+from .few_centers import encode_few
+from .few_forward import Groups, Weights
 from .members import Indexed, OneHot, one_hot_is_faster
 from .regions import (
     average_centers,
@@ -23,13 +26,13 @@ from .regions import (
     ceil_div,
     from_regions,
     is_exporting,
+    is_padded,
     pooled_ids,
     raster_ids,
     to_regions,
     valid_positions,
 )
-
-EPS = 1e-12  # that of torch.nn.functional.normalize
+from .vectors import full, normalize, similarity_of
 
 
 def encode(
@@ -47,6 +50,7 @@ def encode(
     centers: int,
     regions: int = 1,
     weighting: str = 'count',
+    scale: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Clustering-based feature encoding.
 
@@ -60,18 +64,52 @@ def encode(
         regions: r, regions per side that are clustered independently.
         weighting: How positions count in their representative: 'count' (FEC, all alike) or 'similarity' (Context
             Cluster).
+        scale: Multiplies the output, C'. Default: 1.
 
     Returns:
         The encoded map, B×H×W×C', and the assignments, B×e×H×W int64, in raster order over the map's (r·m)×(r·m)
         centers.
     """
+    layer = Weights(f_weight, f_bias, v_weight, v_bias, proj_weight, proj_bias, alpha, beta, scale)
+    y, assignments = _encode(x, layer, heads, centers, regions, weighting)
+    return y, assignments()
+
+
+def encode_map(
+    x: Tensor, layer: Weights, *, heads: int, centers: int, regions: int = 1, weighting: str = 'count'
+) -> Tensor:
+    """The encoded map of `encode` alone, without the operators that number the assignments."""
+    return _encode(x, layer, heads, centers, regions, weighting)[0]
+
+
+def _encode(
+    x: Tensor, layer: Weights, heads: int, centers: int, regions: int, weighting: str
+) -> tuple[Tensor, Callable[[], Tensor]]:
+    """`encode`, and what makes its assignments."""
     H, W = x.shape[1:3]
-    members, similarity, rep, ids = _cluster(x, f_weight, f_bias, alpha, beta, heads, centers, regions, weighting)
-    with torch.autocast(x.device.type, enabled=False):
-        table = _per_head(rep, v_weight, v_bias, proj_weight)
-    y = members.dispatch(table.to(f_weight.dtype), similarity)
-    y = y.add_(proj_bias) if y.dtype == proj_bias.dtype else y + proj_bias
-    return from_regions(y.unflatten(1, (ceil_div(H, regions), ceil_div(W, regions))), regions, (H, W)), ids
+    h, w = ceil_div(H, regions), ceil_div(W, regions)
+    if one_hot_is_faster(heads, centers**2) and not torch.compiler.is_compiling() and not is_exporting():
+        y, rows = encode_few(_groups(x, centers, regions), layer, heads, weighting == 'similarity')
+
+        def assignments() -> Tensor:
+            ids = (rows // heads).transpose(1, 2).unflatten(1, (h, w))
+            return from_regions(raster_ids(ids, regions, (centers, centers)), regions, (H, W)).permute(0, 3, 1, 2)
+    else:
+        members, similarity, rep, ids = _cluster(
+            x, *layer[:2], layer.alpha, layer.beta, heads, centers, regions, weighting
+        )
+        proj_weight, proj_bias = layer.proj_weight, layer.proj_bias
+        if layer.scale is not None:
+            proj_weight, proj_bias = proj_weight * layer.scale[:, None], proj_bias * layer.scale
+        with torch.autocast(x.device.type, enabled=False):
+            table = _per_head(rep, layer.v_weight, layer.v_bias, proj_weight)
+        y = members.dispatch(table.to(layer.f_weight.dtype), similarity)
+        y = y.add_(proj_bias) if y.dtype == proj_bias.dtype else y + proj_bias
+
+        def assignments() -> Tensor:
+            return ids
+
+    return from_regions(y.unflatten(1, (h, w)), regions, (H, W)), assignments
 
 
 def represent(
@@ -123,24 +161,46 @@ def pool(
         # Contiguous: other layouts come out of the means with strides that torch.compile does not foresee.
         x = to_regions(full(x).contiguous(), regions, multiple=2)
         h, w = x.shape[1:3]
-        valid = valid_positions((H, W), regions, (h, w), x.device).repeat(B, 1)
-        means, choosable = average_pairs(x, valid.view(-1, h, w))
+        valid = None
+        if is_padded((H, W), regions, (h, w)):
+            valid = valid_positions((H, W), regions, (h, w), x.device).repeat(B, 1)
+        means, choosable = average_pairs(x, None if valid is None else valid.view(-1, h, w))
         x = x.flatten(1, 2)
         center = normalize(F.linear(means, full(f_weight), full(f_bias)))
         with torch.no_grad():
             queries, offsets = center @ full(f_weight), center @ full(f_bias)
-            offsets = offsets.masked_fill(~choosable, -float('inf'))
+            if choosable is not None:
+                offsets = offsets.masked_fill(~choosable, -float('inf'))
             index = assign(x, queries[:, None], offsets[:, None])
-        members, weight = Indexed(index, means.shape[1]), valid.to(x.dtype)[..., None]
+        members, weight = Indexed(index, means.shape[1]), None if valid is None else valid.to(x.dtype)[..., None]
         if alpha is not None and beta is not None:
             f = F.linear(x, full(f_weight), full(f_bias))[:, :, None]
-            weight = weight * similarity_of(members.dot(f, center[:, None]), f, alpha, beta)
+            similarity = similarity_of(members.dot(f, center[:, None]), f, alpha, beta)
+            weight = similarity if weight is None else weight * similarity
         sums, counts = members.sum(x, weight)
         rep = (means + sums[:, 0]) / (1 + counts[:, 0, :, None])
     rows, cols = ceil_div(H, 2), ceil_div(W, 2)
     rep = from_regions(rep.unflatten(1, (h // 2, w // 2)), regions, (rows, cols))
     ids = pooled_ids(index.unflatten(1, (h, w)), regions, (h, w), cols)
     return F.linear(rep.to(v_weight.dtype), v_weight, v_bias), from_regions(ids, regions, (H, W)).permute(0, 3, 1, 2)
+
+
+def _groups(x: Tensor, centers: int, regions: int) -> Groups:
+    """Regions of a map and their centers."""
+    B, H, W, _ = x.shape
+    with torch.autocast(x.device.type, enabled=False):
+        x = full(x)
+        means, choosable = average_centers(x, regions, centers)
+        x = to_regions(x, regions)
+        excluded = valid = None
+        if choosable is not None:
+            # Finite: in a region of nothing but padding all are excluded.
+            excluded = torch.zeros_like(choosable, dtype=x.dtype).masked_fill(~choosable, torch.finfo(x.dtype).min / 2)
+            excluded = excluded.repeat(B, 1)[:, :, None, None]
+        h, w = x.shape[1:3]
+        if is_padded((H, W), regions, (h, w)):
+            valid = valid_positions((H, W), regions, (h, w), x.device).to(x.dtype).repeat(B, 1)[:, None]
+    return Groups(x.flatten(1, 2), means, excluded, valid)
 
 
 def _cluster(
@@ -157,9 +217,8 @@ def _cluster(
     """Centers, assignments and representatives; arguments as of `encode`.
 
     Returns:
-        Who belongs to whom; similarities, G×N×e; representatives in the channels of the map, G×e×M×C; the assignments
-        as
-        `encode` returns them.
+        Who belongs to whom; similarities, G×N×e; representatives in the channels of the map, G×e×M×C; assignments as of
+        `encode`.
     """
     B, H, W, _ = x.shape
     M = centers**2
@@ -170,74 +229,38 @@ def _cluster(
     x = to_regions(x, regions)
     h, w = x.shape[1:3]
     x = x.flatten(1, 2)
-    f = linear(x, f_weight, f_bias).unflatten(-1, (heads, -1))
+    f = F.linear(x, f_weight, f_bias).unflatten(-1, (heads, -1))
     # Similarities, sums and counts in float32 whatever the surroundings: a cluster's sum overflows float16.
     with torch.autocast(x.device.type, enabled=False):
         x, f = full(x), full(f)
-        # c·f_n = (W_fᵀ c)·x_n + c·b: the scores of all heads in one product.
+        # c·f_n = (W_fᵀ c)·x_n + c·b: the scores of all heads in one product. As the sigmoid is monotonic, the best
+        # center has the largest or, where α is negative, the smallest cosine. All tie where it is zero.
         queries = _each_head(center, full(f_weight).unflatten(0, (heads, -1)))
         offsets = (center @ full(f_bias).view(heads, -1, 1)).squeeze(-1)
-        # The sigmoid is monotonic: the best center has the largest or, where alpha is negative, the smallest cosine.
-        sign = torch.where(alpha.detach() < 0, -1.0, 1.0).to(x.dtype)
-        queries, offsets = queries * sign, offsets * sign
+        sign = full(alpha.detach().sign())
         excluded = None if choosable is None else _excluded(choosable, offsets)
         members: OneHot | Indexed
         if one_hot_is_faster(heads, M):
-            score = (
-                (queries.flatten(1, 2) @ x.transpose(1, 2)).add_(offsets.flatten(1)[..., None]).unflatten(1, (heads, M))
-            )
-            candidates = score.detach() if excluded is None else score.detach() + excluded[..., None]
-            index = _first_if_all_tie(first_largest(candidates).transpose(1, 2).contiguous(), alpha)
-            members = OneHot(index, M)
-            dot = members.own(score) * sign
+            score = torch.baddbmm(offsets.flatten(1)[..., None], queries.flatten(1, 2), x.transpose(1, 2))
+            score = score.unflatten(1, (heads, M))
+            candidates = score.detach() * sign
+            if excluded is not None:
+                candidates = candidates + excluded[..., None]
+            members = OneHot(first_largest(candidates).transpose(1, 2).contiguous(), M)
+            dot = members.own(score)
         else:
-            index = _first_if_all_tie(assign(x, queries, offsets if excluded is None else offsets + excluded), alpha)
-            members = Indexed(index, M)
+            offsets = offsets * sign if excluded is None else torch.addcmul(excluded, offsets, sign)
+            members = Indexed(assign(x, queries * sign, offsets), M)
             dot = members.dot(f, center)
         similarity = similarity_of(dot, f, alpha, beta)
         weight = similarity if weighting == 'similarity' else None
-        if regions > 1:
+        if is_padded((H, W), regions, (h, w)):
             valid = valid_positions((H, W), regions, (h, w), x.device).to(x.dtype).repeat(B, 1)[..., None]
             weight = valid.expand_as(similarity) if weight is None else weight * valid
         sums, counts = members.sum(x, weight)
         rep = (means[:, None] + sums) / (1 + counts[..., None])
-    ids = raster_ids(index.unflatten(1, (h, w)), regions, (centers, centers))
+    ids = raster_ids(members.index.unflatten(1, (h, w)), regions, (centers, centers))
     return members, similarity, rep, from_regions(ids, regions, (H, W)).permute(0, 3, 1, 2)
-
-
-def similarity_of(dot: Tensor, f: Tensor, alpha: Tensor, beta: Tensor) -> Tensor:
-    """sigmoid(β + α·cos) of chosen pairs, from the products with the normalised centers; f: …×D, dot: ….
-
-    The position's norm does not change the choice, and is only needed here.
-    """
-    return torch.sigmoid(full(beta) + full(alpha) * (dot / length(f)[..., 0]))
-
-
-def normalize(x: Tensor) -> Tensor:
-    """Vectors of length 1, by the last dimension."""
-    return x / length(x)
-
-
-def length(x: Tensor) -> Tensor:
-    """Of vectors, …×D, as …×1.
-
-    Of a vector that is zero it is infinite: its cosines are 0 as with torch.nn.functional.normalize, and it has no
-    gradient, which there is 1e12 times that of the others.
-    """
-    norm = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
-    if is_exporting():
-        return norm.masked_fill(norm < EPS, float('inf'))
-    return F.threshold(norm, EPS, float('inf'))
-
-
-def full(x: Tensor) -> Tensor:
-    """At least float32."""
-    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
-
-
-def _first_if_all_tie(index: Tensor, alpha: Tensor) -> Tensor:
-    """The first center where alpha is zero, with which all of them are equally similar."""
-    return index.mul_(alpha.detach() != 0)
 
 
 def _excluded(choosable: Tensor, like: Tensor) -> Tensor:

@@ -18,9 +18,9 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from .assign import tile_size
-from .clustering import length
 from .regions import kept
 from .total import Total
+from .vectors import length
 
 EPS = 1e-7  # of the sum of memberships that a fuzzy representative is divided by
 KEY, KEY1, VALUE1, KEY2, VALUE2 = range(5)

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from .assign import assign
-from .clustering import full, normalize, similarity_of
 from .members import Indexed
 from .near import from_cells, nearest, to_cells
 from .regions import pool_by, pooling_matrix, surely
+from .vectors import full, normalize, similarity_of
 
 
 def cell_means(f: Tensor, coarse: tuple[int, int]) -> Tensor:

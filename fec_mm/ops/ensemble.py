@@ -17,11 +17,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .clustering import full, normalize
 from .consensus import EPS, choice
 from .consensus import consensus as by_consensus
 from .regions import is_exporting
 from .resize import bilinear, with_means
+from .vectors import full, normalize
 
 
 class Similarity(NamedTuple):

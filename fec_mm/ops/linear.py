@@ -1,4 +1,4 @@
-"""A product and its bias, and both scaled.
+"""Projections: scaled, and in what precision autocast makes their products.
 
 Shapes: K channels in, C out.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
@@ -22,11 +21,13 @@ def autocasting(device: torch.device) -> bool:
     return torch.is_autocast_cpu_enabled() if device.type == 'cpu' else torch.is_autocast_enabled()
 
 
-def linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """`F.linear` for products wider than their input: on a CPU it would first fill the whole output with the bias."""
-    if x.device.type == 'cpu' and not autocasting(x.device):
-        return (x @ weight.t()).add_(bias)
-    return F.linear(x, weight, bias)
+def product_dtype(device: torch.device, dtype: torch.dtype) -> torch.dtype:
+    """What matrix products of weights of `dtype` are made in: that of autocast, if that is on."""
+    if not autocasting(device):
+        return dtype
+    if hasattr(torch, 'get_autocast_dtype'):
+        return torch.get_autocast_dtype(device.type)
+    return torch.get_autocast_cpu_dtype() if device.type == 'cpu' else torch.get_autocast_gpu_dtype()
 
 
 def scaled(weight: Tensor, bias: Tensor, scale: Tensor | None) -> tuple[Tensor, Tensor]:

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .regions import is_exporting
+from .regions import is_exporting, kept
 
 
 def one_hot_is_faster(heads: int, centers: int) -> bool:
@@ -68,8 +68,9 @@ class Indexed:
 
     def __init__(self, index: Tensor, centers: int) -> None:
         G, _, heads = index.shape
+        self.index = index
         self.shape = heads, G, centers
-        first = torch.arange(heads * G, device=index.device).view(heads, G, 1) * centers
+        first = kept(_firsts)(heads, G, centers, like=index)
         self.rows = (index.permute(2, 0, 1) + first).flatten(1)  # e×(G·N)
 
     def dot(self, f: Tensor, table: Tensor) -> Tensor:
@@ -101,6 +102,11 @@ class Indexed:
             per_sample_weights=weight.flatten(0, 1).to(table.dtype),
         )
         return y.unflatten(0, weight.shape[:2])
+
+
+def _firsts(heads: int, groups: int, centers: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Where the centers of each head and group begin, e×G×1."""
+    return torch.arange(heads * groups, dtype=dtype, device=device).view(heads, groups, 1) * centers
 
 
 def add_rows(table: Tensor, row: Tensor, values: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from .assign import tile_size
-from .linear import autocasting, linear
+from .linear import autocasting
 from .regions import is_exporting
 from .total import Total
 
@@ -94,7 +94,7 @@ def conv_mlp(
         B×H×W×C'.
     """
     if torch.compiler.is_compiling() or is_exporting() or autocasting(x.device):
-        hidden = _convolved(linear(x, weight1, bias1), kernel, shift)
+        hidden = _convolved(F.linear(x, weight1, bias1), kernel, shift)
         return F.linear(F.gelu(hidden), weight2, bias2)
     y: Tensor = ConvMLP.apply(x, weight1, bias1, kernel, shift, weight2, bias2)
     return y
@@ -114,7 +114,7 @@ class ConvMLP(torch.autograd.Function):
         weight2: Tensor,
         bias2: Tensor,
     ) -> Tensor:
-        hidden = linear(x, weight1, bias1)
+        hidden = F.linear(x, weight1, bias1)
         convolved = _convolved(hidden, kernel, shift)
         few = hidden.numel() <= KEPT
         ctx.save_for_backward(x, weight1, kernel, shift, weight2, hidden, convolved if few else None)

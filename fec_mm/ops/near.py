@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .assign import tile_size
-from .clustering import full, normalize
 from .regions import ceil_div, is_exporting, surely, to_regions
+from .vectors import full, normalize
 
 # Steps to the nine, in rows and columns of cells.
 ORDER = ((0, 0), (-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1))

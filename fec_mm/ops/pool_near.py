@@ -13,9 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .clustering import full
 from .near import from_cells, nearest, to_cells
 from .regions import to_regions
+from .vectors import full
 from .weighted import directions, norms_by, sums_of, weighted_sums
 
 # What the mean of a cell weighs in the center of the next assignment, where a position weighs 1. Less than in the

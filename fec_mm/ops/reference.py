@@ -76,6 +76,7 @@ def encode(
     centers: int,
     regions: int = 1,
     weighting: str = 'count',
+    scale: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Clustering-based feature encoding; see `fec_mm.ops.encode`."""
     H, W = x.shape[1:3]
@@ -93,6 +94,7 @@ def encode(
     y = (chosen[..., None] * representatives[:, :, None]).sum(1)
     y = y.reshape(-1, heads, h, w, y.shape[-1]).permute(0, 2, 3, 1, 4).flatten(3)
     y = F.linear(from_regions(y, regions, (H, W)), proj_weight, proj_bias)
+    y = y if scale is None else y * scale
     ids = raster_ids(index.view(-1, heads, h, w).permute(0, 2, 3, 1), regions, (centers, centers))
     return y, from_regions(ids, regions, (H, W)).permute(0, 3, 1, 2)
 

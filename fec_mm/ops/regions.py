@@ -73,6 +73,11 @@ def from_regions(x: Tensor, regions: int, size: tuple[int, int]) -> Tensor:
     return x[:, :H, :W]
 
 
+def is_padded(size: tuple[int, int], regions: int, padded: tuple[int, int]) -> bool:
+    """Whether regions of (h, w) positions may hold more than the map of (H, W)."""
+    return not all(surely(side * regions == whole) for side, whole in zip(padded, size))
+
+
 def valid_positions(size: tuple[int, int], regions: int, padded: tuple[int, int], device: torch.device) -> Tensor:
     """Which positions are not padding, as (r·r)×(h·w) booleans.
 
@@ -163,15 +168,15 @@ def average_centers(x: Tensor, regions: int, centers: int) -> tuple[Tensor, Tens
     return y, ok.reshape(regions**2, centers**2)
 
 
-def average_pairs(x: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+def average_pairs(x: Tensor, valid: Tensor | None) -> tuple[Tensor, Tensor | None]:
     """The mean of the valid positions of each 2×2 square.
 
     Args:
         x: G×h×w×C with even h and w, zero where it is padding.
-        valid: G×h×w booleans, false where it is padding.
+        valid: G×h×w booleans, false where it is padding; None: there is none.
 
     Returns:
-        The means, G×M×C with M = h·w/4, and which of them have positions at all, G×M.
+        The means, G×M×C with M = h·w/4, and which of them have positions at all, G×M, or None: all.
     """
 
     def squares(t: Tensor) -> Tensor:
@@ -181,6 +186,8 @@ def average_pairs(x: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
         # The plain mean: the ONNX exporter silently drops a divisor_override.
         return F.avg_pool2d(t.permute(0, 3, 1, 2), 2).permute(0, 2, 3, 1).flatten(1, 2)
 
+    if valid is None:
+        return squares(x), None
     share = squares(valid.to(x.dtype)[..., None])
     return squares(x) / share.masked_fill(share == 0, 1), share[..., 0] > 0
 
@@ -204,6 +211,8 @@ def raster_ids(index: Tensor, regions: int, centers: tuple[int, int]) -> Tensor:
 
 def pooled_ids(index: Tensor, regions: int, padded: tuple[int, int], cols: int) -> Tensor:
     """Center numbers within each region → raster positions in the pooled map, which is cropped to `cols` columns."""
+    if regions == 1:
+        return index
     centers = padded[0] // 2, padded[1] // 2
     ids = raster_ids(index, regions, centers)
     wide = regions * centers[1]

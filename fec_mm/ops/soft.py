@@ -12,9 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .clustering import full
 from .near import ORDER, around, from_cells, to_cells
 from .regions import ceil_div
+from .vectors import full
 
 EPS = 1e-6  # a soft cluster with less than so many positions has no mean
 

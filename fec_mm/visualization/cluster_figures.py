@@ -20,7 +20,8 @@ TITLES = {
     'contour_density': 'contour density',
     'compactness': 'compactness',
 }
-AGAINST = {'segments': 'segments', 'contour_density': 'contour density'}
+SERIES = {'grid': 'square grid', 'slic': 'SLIC', 'felzenszwalb': 'Felzenszwalb and Huttenlocher'}
+AGAINST = {'segments': 'segments per image', 'contour_density': 'contour density'}
 LOWER = ('undersegmentation',)  # is better
 PER_ROW = 3
 
@@ -41,19 +42,23 @@ def measure_figure(lines: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure:
         for k, (against, title) in enumerate(AGAINST.items()):
             ax = axes[i // PER_ROW * len(AGAINST) + k, i % PER_ROW]
             for name, rows in lines.items():
-                ax.plot(*zip(*sorted((each[against], each[measure]) for each in rows)), marker='o', label=name)
+                points = sorted((each[against], each[measure]) for each in rows if measure in each and against in each)
+                ax.plot(*(zip(*points) if points else ((), ())), marker='o', markersize=4, label=SERIES.get(name, name))
             better = 'lower' if measure in LOWER else 'higher'
-            ax.set(xscale='log', xlabel=f'{title}, per image', title=f'{TITLES[measure]}\n({better} is better)')
-            _plain_numbers(ax)
-    axes[0, 0].legend(fontsize=8)
+            ax.set(xlabel=title, title=f'{TITLES[measure]}\n({better} is better)')
+            ax.title.set_fontsize(10)
+            ax.grid(alpha=0.3)
+            if against == 'segments':
+                _plain_numbers(ax)
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc='outside upper center', ncols=3)
     return figure
 
 
 def _plain_numbers(ax: Axes) -> None:
-    """As 200 and 0.05, not as powers of ten."""
+    """A logarithmic axis whose numbers are written as 200, not as powers of ten."""
     ticker = optional('matplotlib.ticker', 'plots of measures')
-    ax.title.set_fontsize(10)
+    ax.set_xscale('log')
     ax.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
     ax.xaxis.set_major_formatter(ticker.StrMethodFormatter('{x:g}'))
     ax.xaxis.set_minor_formatter(ticker.NullFormatter())
-    ax.grid(alpha=0.3)

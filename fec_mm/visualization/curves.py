@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from statistics import mean
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fec_mm.errors import UserError, shown
 from fec_mm.optional import optional
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 # What is drawn where a validation has it; of another one, its first scores.
 MAIN = ('accuracy/top1', 'accuracy/top5', 'coco/bbox_mAP', 'coco/bbox_mAP_50', 'coco/segm_mAP', 'mIoU', 'aAcc', 'PQ')
 MOST = 4  # scores in a plot
+METRICS = {'accuracy/top1': 'top-1 accuracy, %', 'coco/bbox_mAP_50': 'box mAP50', 'mIoU': 'mIoU, %'}
 TIMES = ('time', 'data_time', 'step', 'epoch', 'iter', 'memory')
 
 
@@ -100,6 +102,39 @@ def curves_figure(trainings: Mapping[str, Curves]) -> Figure:
     for ax in axes:
         ax.grid(alpha=0.3)
     axes[-1].set_xlabel('iteration')
+    return figure
+
+
+def seeds_figure(runs: Sequence[Mapping[str, Any]]) -> Figure:
+    """Scores of variants during training, a panel for each experiment, two in a row: the mean over the seeds, and each
+    seed as a thin line.
+
+    Args:
+        runs: Each with `experiment`, `variant`, `metric` and its `curve`, pairs of epoch or iteration and score.
+    """
+    experiments = list(dict.fromkeys(run['experiment'] for run in runs))
+    columns = min(2, len(experiments))
+    rows = -(-len(experiments) // columns)
+    figure: Figure = optional('matplotlib.figure', 'plots of curves').Figure(layout='constrained')
+    figure.set_size_inches(4.5 * columns, 3.4 * rows)
+    axes = figure.subplots(rows, columns, squeeze=False)
+    for ax in axes.flat[len(experiments) :]:
+        ax.remove()
+    for ax, experiment in zip(axes.flat, experiments):
+        own = [run for run in runs if run['experiment'] == experiment]
+        for i, variant in enumerate(dict.fromkeys(run['variant'] for run in own)):
+            curves = [run['curve'] for run in own if run['variant'] == variant]
+            for curve in curves:
+                ax.plot(*zip(*curve), color=f'C{i}', alpha=0.3, linewidth=0.8)
+            means = [mean(scores) for scores in zip(*([score for _, score in curve] for curve in curves))]
+            ax.plot(
+                [step for step, _ in curves[0]], means, color=f'C{i}', marker='o', markersize=3, label=_plain(variant)
+            )
+        metric = own[0]['metric']
+        ax.set(title=_plain(experiment), ylabel=f'{METRICS.get(metric, metric)}\n(higher is better)')
+        ax.set_xlabel('iteration' if metric == 'mIoU' else 'epoch')
+        ax.grid(alpha=0.3)
+        ax.legend()
     return figure
 
 

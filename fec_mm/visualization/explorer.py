@@ -36,18 +36,30 @@ def explorer_page(looks: Sequence[Look], title: str, classes: Sequence[str] | No
         title: Of the page: which model.
         classes: Names of the classes, for a classifier.
     """
-    parts = {
-        name: files(__package__).joinpath('explorer_page', name).read_text(encoding='utf-8')
-        for name in ('page.html', 'style.css', 'maps.js', 'view.js', 'controls.js', 'sharing.js')
-    }
+    scripts = ('maps.js', 'view.js', 'chain.js', 'controls.js', 'sharing.js')
     # In JSON, `<` occurs in strings alone: escaped there, no name can end the script element.
     data = json.dumps([explorer_entry(look, classes) for look in looks], separators=(',', ':')).replace('<', '\\u003c')
-    filling = {
-        'title': html.escape(shown(title)),
-        'data': data,
-        **{name.split('.')[0]: text for name, text in parts.items()},
-    }
-    return re.sub(r'\{\{(\w+)\}\}', lambda match: filling[match[1]], parts['page.html'])
+    filling = {name.split('.')[0]: _part(name) for name in ('style.css', *scripts)}
+    return _filled(_part('page.html'), dict(filling, title=html.escape(shown(title)), data=data))
+
+
+def explorers_beside(pages: Sequence[str], title: str) -> str:
+    """One page with those of several models side by side: image, view and pointer of one are those of all.
+
+    Args:
+        pages: Of `explorer_page`, of the same images in the same order.
+        title: Of the page.
+    """
+    frames = [f'<iframe srcdoc="{html.escape(page)}"></iframe>' for page in pages]
+    return _filled(_part('beside.html'), dict(title=html.escape(shown(title)), frames='\n'.join(frames)))
+
+
+def _part(name: str) -> str:
+    return files(__package__).joinpath('explorer_page', name).read_text(encoding='utf-8')
+
+
+def _filled(page: str, filling: dict[str, str]) -> str:
+    return re.sub(r'\{\{(\w+)\}\}', lambda match: filling[match[1]], page)
 
 
 def explorer_entry(look: Look, classes: Sequence[str] | None = None) -> dict[str, Any]:

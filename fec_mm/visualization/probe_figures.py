@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -12,57 +13,77 @@ from fec_mm.optional import optional
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-PER_ROW = 3  # panels, so that a page can show them
+PER_ROW = 2  # panels, so that a page can show them
 MAX_NAMES = 40  # more do not fit beside a confusion or into a legend
 
 
 def layer_figure(
-    scores: Mapping[str, Mapping[str, tuple[float, float]]],
+    panels: Mapping[str, Mapping[str, Mapping[str, tuple[float, float]]]],
     what: str = 'score (higher is better)',
     without_model: Mapping[str, float] | None = None,
 ) -> Figure:
-    """Scores against layers, the lines of a group in one panel.
+    """Scores against layers, a panel for each group of lines, two in a row.
 
     Args:
-        scores: Mean and standard deviation of each layer, in order, by '<group> <line>'.
+        panels: By title of the panel and name of the line, in words: mean and standard deviation of each layer, in
+            order.
         what: The name of the vertical axis.
-        without_model: What a line's task scores without a model, by '<line>': dashed.
+        without_model: What a line's task scores without a model, by its name: dashed.
     """
     figure: Figure = optional('matplotlib.figure', 'figures').Figure(layout='constrained')
-    groups = list(dict.fromkeys(title.split()[0] for title in scores))
-    rows = -(-len(groups) // PER_ROW)
-    columns = -(-len(groups) // rows)
-    figure.set_size_inches(5 * columns, 4 * rows)
-    titles = {
-        'global': 'all subclasses',
-        'within': 'within each superclass',
-        'read_out': 'read-outs',
-        'ami': 'AMI, all subclasses',
-        'within_ami': 'AMI within each superclass',
-        'linear': 'accuracy of a linear read-out',
-    }
+    columns = min(PER_ROW, len(panels))
+    rows = -(-len(panels) // columns)
+    figure.set_size_inches(4.5 * columns, 3.4 * rows + 0.5)
     axes = figure.subplots(rows, columns, sharey=True, squeeze=False)
-    for ax in axes.flat[len(groups) :]:
+    for ax in axes.flat[len(panels) :]:
         ax.remove()
-    for ax, group in zip(axes.flat, groups):
-        own = {title.split()[1]: layers for title, layers in scores.items() if title.split()[0] == group}
-        for line, layers in own.items():
+    colours: dict[str, str] = {}
+    for ax, (title, lines) in zip(axes.flat, panels.items()):
+        for name, layers in lines.items():
             means, stds = zip(*layers.values())
-            drawn = ax.errorbar(range(len(layers)), means, stds, marker='o', capsize=3, label=line)
-            if without_model and line in without_model:
-                ax.axhline(without_model[line], color=drawn.lines[0].get_color(), linestyle='--', linewidth=1)
-        if len({tuple(layers) for layers in own.values()}) == 1:
-            names = [_plain(name.removeprefix('backbone.')) for name in layers]
+            style = dict(color=colours.setdefault(name, f'C{len(colours) % 10}'))
+            ax.errorbar(range(len(layers)), means, stds, marker='o', capsize=3, label=_plain(name), **style)
+            if without_model and name in without_model:
+                ax.axhline(without_model[name], linestyle='--', linewidth=1, **style)
+        if len({tuple(layers) for layers in lines.values()}) == 1:
+            names = [_plain(layer_in_words(name)) for name in layers]
             ax.set_xticks(range(len(layers)), names, rotation=30, ha='right')
         else:  # of models whose layers have other names
-            ax.set_xticks(range(most := max(map(len, own.values()))), range(1, most + 1))
-            ax.set_xlabel('layer, from input to output')
-        ax.set_title(titles.get(group, group))
+            ax.set_xticks(range(most := max(map(len, lines.values()))), range(1, most + 1))
+        ax.set_xlabel('layer, from input to output')
+        ax.set_title(_plain(title))
         ax.grid(alpha=0.3)
-        ax.legend(fontsize=8)
-    for ax in axes[:, 0]:
+        ax.tick_params(labelleft=True)
         ax.set_ylabel(what)
+    _legends(figure, [list(lines) for lines in panels.values()], dashed=bool(without_model))
     return figure
+
+
+def _legends(figure: Figure, names: Sequence[Sequence[str]], dashed: bool) -> None:
+    """One below all panels where their lines are the same, otherwise one in each."""
+    if any(own != names[0] for own in names):
+        for ax in figure.axes:
+            ax.legend(fontsize=8)
+        return
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    if dashed:
+        line = optional('matplotlib.lines', 'figures').Line2D([], [], color='grey', linestyle='--', linewidth=1)
+        handles, labels = [*handles, line], [*labels, 'the pixels, without a model']
+    figure.legend(handles, labels, loc='outside lower center', ncols=min(2, len(labels)))
+
+
+def layer_in_words(name: str) -> str:
+    """`backbone.stages.2` and ResNet's `backbone.layer3` are stage 3, and `backbone.layers.2` is block 3; head, the
+    input of the classifier, stays."""
+    name = name.removeprefix('backbone.')
+    for pattern, word, first in (
+        (r'stages\.(\d+)', 'stage', 1),
+        (r'layer(\d+)', 'stage', 0),
+        (r'layers\.(\d+)', 'block', 1),
+    ):
+        if match := re.fullmatch(pattern, name):
+            return f'{word} {int(match[1]) + first}'
+    return name
 
 
 def confusion_figure(counts: np.ndarray, names: Sequence[str], title: str) -> Figure:

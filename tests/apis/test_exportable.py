@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from fec_mm.apis import get_model
-from fec_mm.apis.exportable import exportable, labels
+from fec_mm.apis.exportable import _scanned_labels, exportable, labels
 from fec_mm.errors import UserError
 from fec_mm.ops.assign import _plain, _scanned
 from fec_mm.toolboxes.configs import import_toolbox
@@ -22,6 +22,13 @@ def test_labels_are_the_argmax_of_all_scores(K: int, h: int, w: int, factor: int
     size = (h * factor, w * factor + 1)
     scores = nn.functional.interpolate(logits, size, mode='bilinear', align_corners=align_corners)
     assert (labels(logits, size, align_corners) == scores.argmax(1)).all()
+
+
+@pytest.mark.parametrize('K', [1, 16, 20])
+def test_the_exported_labels_are_the_same(K: int) -> None:
+    logits = torch.randn(2, K, 5, 3)
+    best, found = torch.full((2, 9, 8), -torch.inf), torch.zeros(2, 9, 8, dtype=torch.int64)
+    assert (_scanned_labels(logits, best, found, False) == labels(logits, (9, 8), False)).all()
 
 
 @pytest.mark.parametrize('positions', [1, 256, 700])

@@ -4,15 +4,26 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from . import annotations, checkpoints, command_line, configs, images, own_data
+from . import (
+    annotations,
+    checkpoints,
+    command_line,
+    configs,
+    images,
+    label_maps,
+    own_annotations,
+    own_data,
+    own_images,
+    resuming,
+)
 from .case import Case
 
 DOCUMENT = Path(__file__).parents[2] / 'docs/errors.md'
 CATALOGUE = {
     'Images': images.CASES,
-    'Annotations': annotations.CASES,
-    'Own data': own_data.CASES,
-    'Checkpoints': checkpoints.CASES,
+    'Annotations': [*annotations.CASES, *label_maps.CASES],
+    'Own data': [*own_images.CASES, *own_data.CASES, *own_annotations.CASES],
+    'Checkpoints': [*checkpoints.CASES, *resuming.CASES],
     'Configs': configs.CASES,
     'Command line': command_line.CASES,
 }

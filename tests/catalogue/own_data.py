@@ -1,4 +1,4 @@
-"""Data of one's own: classes, COCO files, label maps and configs as they come from elsewhere."""
+"""Data of one's own: classes, evaluators and configs as they come from elsewhere."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from PIL import Image
 
-from .annotations import MASKS, changed, first
 from .case import Case, Place
 
 PAGE = 'docs/custom_dataset.md'
@@ -21,14 +20,6 @@ CIRCLE = {'id': 2, 'name': 'circle'}
 def validation(place: Place) -> None:
     """Validation images of their own, in the same two classes."""
     shutil.copytree(place.data / 'classes', place.data / 'val')
-
-
-def notebook(place: Place) -> None:
-    """A notebook's copy of an image, in a folder and among the classes."""
-    validation(place)
-    for folder in (place.data / 'val', place.data / 'val/left'):
-        (folder / '.ipynb_checkpoints').mkdir()
-        shutil.copy(place.image, folder / '.ipynb_checkpoints/0-checkpoint.png')
 
 
 def same_classes(place: Place) -> None:
@@ -51,11 +42,6 @@ def numbered_otherwise(place: Place) -> None:
     torch.save(content, place.given['checkpoint'])
 
 
-def mac(place: Place) -> None:
-    (place.image.parent / '._0.png').write_bytes(b'\0\5\26\7\0\2\0\0Mac OS X')
-    place.given['input'] = place.image.parent
-
-
 def other_images(place: Place) -> None:
     """A file of the same numbers, and of other images."""
     content = json.loads((place.data / 'boxes.json').read_text())
@@ -73,23 +59,6 @@ def void(place: Place) -> None:
         Image.fromarray(labels).save(path)
 
 
-def every(**values: object) -> Callable[[Place], object]:
-    """Change all annotations; None takes a key away."""
-
-    def change(content: dict) -> None:
-        for ann in content['annotations']:
-            ann.update(values)
-            for key in [key for key, value in values.items() if value is None]:
-                del ann[key]
-
-    return changed(change)
-
-
-def from_zero(content: dict) -> None:
-    for number, ann in enumerate(content['annotations']):
-        ann['id'] = number
-
-
 def logged(*texts: str) -> Callable[[Place], object]:
     def check(place: Place) -> None:
         for text in texts:
@@ -98,73 +67,13 @@ def logged(*texts: str) -> Callable[[Place], object]:
     return check
 
 
-def formats(place: Place) -> None:
-    """Images of one class in formats that mmpretrain passes over."""
-    for i, suffix in enumerate(('webp', 'tiff', 'jfif')):
-        with Image.open(place.image) as image:
-            image.save(place.data / f'classes/right/more{i}.{suffix}')
-
-
-def bands(place: Place) -> None:
-    """Every image with six bands."""
-    import tifffile
-
-    for path in sorted([*place.data.glob('images/*.png'), *place.data.glob('classes/*/*.png')]):
-        image = np.asarray(Image.open(path))
-        tifffile.imwrite(path.with_suffix('.tif'), np.concatenate([image, image], -1), photometric='rgb')
-        path.unlink()
-
-
-SIX = """
-model['data_preprocessor'].update(mean=None, std=None)
-model['backbone']['in_channels'] = 6
-test_pipeline[0].update(imdecode_backend='tifffile', color_type='unchanged')
-"""
-
-
-def six_bands(place: Place) -> None:
-    """Also a checkpoint for them."""
-    bands(place)
-    content = torch.load(place.checkpoint, weights_only=True)
-    (name,) = (name for name, value in content['state_dict'].items() if value.ndim == 4 and value.shape[1] == 5)
-    weight = content['state_dict'][name]
-    content['state_dict'][name] = torch.cat([weight[:, :3], weight[:, :3], weight[:, 3:]], 1)
-    place.given['checkpoint'] = place.folder / 'six.pth'
-    torch.save(content, place.given['checkpoint'])
-    place.given['input'] = place.image.with_suffix('.tif')
-
-
-def six_boxes(place: Place) -> None:
-    six_bands(place)
-    place.boxes(lambda content: [image.update(file_name=f'{image["id"]}.tif') for image in content['images']])
-
-
-def painted(place: Place) -> None:
-    files = (path for path in place.folder.glob('out/**/*.*') if path.parent.name != 'pred')
-    pictures = sorted(path for path in files if path.suffix in ('.png', '.tif'))
-    assert len(pictures) == (4 if place.log() else 1), (
-        place.log()
-    )  # all of a test, the one that is given to an inferencer
-    assert len({Image.open(path).size for path in pictures}) == 1
+def label_map_of(place: Place, number: int) -> None:
+    """White on black."""
+    path = place.data / f'maps/{number}.png'
+    Image.fromarray(np.asarray(Image.open(path)) * np.uint8(255)).save(path)
 
 
 CASES = [
-    Case(
-        "A notebook's copies among the classes",
-        'Jupyter keeps a folder `.ipynb_checkpoints` beside what is opened in it.',
-        handled='What begins with a dot is no class and no image.',
-        damage=notebook,
-        config=VAL,
-        tools=('train', 'test'),
-        check=lambda place: same_classes(place),
-    ),
-    Case(
-        'Files of a Mac among the images',
-        'Archives made on a Mac hold a `._x.jpg` for each `x.jpg`.',
-        handled='What begins with a dot is no class and no image.',
-        damage=mac,
-        tools=('infer', 'train'),
-    ),
     Case(
         'A class that validation does not have',
         'No image of the class was put aside, and the classes behind it move up.',
@@ -267,61 +176,6 @@ CASES = [
         tools=('test',),
     ),
     Case(
-        'Annotations numbered from 0, or twice',
-        'A script counted them, or files were put together.',
-        handled='They are numbered anew, from 1. pycocotools takes the number 0 for "not found", which costs AP.',
-        scope='mmdet',
-        damage=changed(from_zero),
-        tools=('train', 'test'),
-        check=logged('the annotations are numbered from 1'),
-    ),
-    Case(
-        'Annotations without `iscrowd` or `area`',
-        'Many tools do not write them.',
-        handled='`iscrowd` is taken for 0. The area is computed from the mask, or else from the box.',
-        scope='mmdet',
-        damage=every(iscrowd=None, area=None),
-        tools=('train', 'test'),
-        check=logged('4 times no iscrowd of 0 or 1: taken for 0', '4 times no area: computed'),
-    ),
-    Case(
-        'An object without a mask',
-        '`segmentation` is empty or missing: a box without a mask is among the masks.',
-        'Give it a mask, or leave it out. Or train without masks.',
-        '…data/boxes.json: annotation 1 has no segmentation, and LoadAnnotations(with_mask=True) wants one of '
-        'each: give it one, or leave it out',
-        scope='mmdet',
-        damage=first(segmentation=[]),
-        config=MASKS,
-        tools=('train', 'test'),
-    ),
-    Case(
-        'A polygon that is not in a list of polygons',
-        'An object may have several polygons. A single one still needs the list.',
-        'Write `[[x, y, x, y, …]]`.',
-        '…data/boxes.json: annotation 1 has a segmentation that is neither a list of polygons, each a list, nor '
-        'run lengths, and LoadAnnotations(with_mask=True) wants one of each: give it one, or leave it out',
-        scope='mmdet',
-        damage=first(segmentation=[1, 1, 9, 1, 9, 9]),
-        config=MASKS,
-    ),
-    Case(
-        'A number in quotes',
-        'A script read it from text.',
-        'Write ids as numbers.',
-        "…data/boxes.json: annotation 1 is of image '0', and the file lists 0: write ids as numbers, without quotes",
-        scope='mmdet',
-        damage=first(image_id='0'),
-    ),
-    Case(
-        'A category number in quotes',
-        'A script read it from text.',
-        'Write ids as numbers.',
-        "…data/boxes.json: annotation 1 has category '1', and the file lists 1: write ids as numbers, without quotes",
-        scope='mmdet',
-        damage=first(category_id='1'),
-    ),
-    Case(
         'One class, without its comma',
         "In Python `('box')` is a text. A tuple is `('box', )`.",
         'Write the comma.',
@@ -331,15 +185,6 @@ CASES = [
         config="train_dataloader['dataset']['metainfo'] = dict(classes=('square'))\n",
     ),
     Case(
-        'Two categories of one name',
-        'Files of two sources were put together.',
-        'Give the annotations of both one `category_id`, and take the other category out.',
-        "…data/boxes.json has 2 categories of the name 'square', which are one class: give its annotations one "
-        'category_id, and leave the others out',
-        scope='mmdet',
-        damage=changed(lambda coco: coco['categories'].append({'id': 2, 'name': 'square'})),
-    ),
-    Case(
         'Label maps of 0 and 255',
         'The mask is white on black, and 255 is ignored.',
         handled='It trains on the one class. A warning says which class is nowhere, and what the values are.',
@@ -347,69 +192,6 @@ CASES = [
         damage=lambda place: [label_map_of(place, i) for i in range(4)],
         tools=('train', 'test'),
         check=logged("4 label maps hold the values 0, 255 (ignored: 255): nothing of class 'square' (1)"),
-    ),
-    Case(
-        'Images in other formats',
-        'The folder has WebP, TIFF, JFIF or, with an OpenCV that reads them, GIF.',
-        handled='Folders of classes give all images that OpenCV reads.',
-        damage=formats,
-        check=logged('Epoch(train) [1][4/4]'),
-    ),
-    Case(
-        'Images that OpenCV does not read',
-        'A telephone wrote HEIC, for instance.',
-        handled='They are passed over, and a warning counts them.',
-        damage=lambda place: shutil.copy(place.image, place.data / 'classes/left/photo.heic'),
-        check=logged('data/classes: 1 images, such as photo.heic, do not end in .bmp, '),
-    ),
-    Case(
-        'Images of another suffix beside those of segmentation',
-        '`img_suffix` names one suffix.',
-        handled='They are passed over, and a warning counts them.',
-        scope='mmseg',
-        damage=lambda place: shutil.copy(place.image, place.data / 'images/9.jpg'),
-        check=logged('data/images: 1 images, such as 9.jpg, do not end in .png and are passed over'),
-    ),
-    Case(
-        'Painting on an image of six bands',
-        'Satellites record more than three bands.',
-        handled='The first three bands are painted on.',
-        scope='mmseg',
-        damage=six_bands,
-        tools=('test', 'infer'),
-        config=SIX + "test_dataloader['dataset']['img_suffix'] = '.tif'\n",
-        argv=('--show-dir', '{folder}/out'),
-        check=painted,
-    ),
-    Case(
-        'Painting on a classified image of six bands',
-        'Satellites record more than three bands.',
-        handled='The first three bands are painted on.',
-        damage=six_bands,
-        tools=('test',),
-        config=SIX,
-        argv=('--show-dir', '{folder}/out'),
-        check=painted,
-    ),
-    Case(
-        'Classifying an image of six bands',
-        'Satellites record more than three bands.',
-        'Use `tools/test.py`.',
-        "…left/0.tif has more than four bands, and mmpretrain's inferencer reads three: give it to tools/test.py",
-        damage=six_bands,
-        tools=('infer',),
-        config=SIX,
-    ),
-    Case(
-        'Painting boxes on an image of six bands',
-        'Satellites record more than three bands.',
-        handled='The first three bands are painted on.',
-        scope='mmdet',
-        damage=six_boxes,
-        tools=('test', 'infer'),
-        config=SIX,
-        argv=('--show-dir', '{folder}/out'),
-        check=painted,
     ),
     Case(
         '`reduce_zero_label` in the pipeline and not in the data set',
@@ -452,9 +234,3 @@ CASES = [
         config="train_dataloader['dataset']['type'] = 'ADE20KDataset'\n",
     ),
 ]
-
-
-def label_map_of(place: Place, number: int) -> None:
-    """White on black."""
-    path = place.data / f'maps/{number}.png'
-    Image.fromarray(np.asarray(Image.open(path)) * np.uint8(255)).save(path)

@@ -106,6 +106,15 @@ def test_vit() -> None:
     torch.testing.assert_close(found['backbone.layers.5'], tokens[0][:, 1:].mean(1))
 
 
+def test_the_stages_of_a_poolformer() -> None:
+    """Between them stand the layers that halve its map."""
+    arch = dict(layers=[1, 1, 1, 1], embed_dims=[8, 16, 24, 32], mlp_ratios=[2] * 4, layer_scale_init_value=1.0)
+    model = classifier(dict(type='PoolFormer', arch=arch), 32)
+    assert default_layers(model) == [f'backbone.network.{i}' for i in (0, 2, 4, 6)] + [HEAD]
+    found = record(model, torch.randn(2, 3, 64, 64), default_layers(model))
+    assert [each.shape[1] for each in found.values()] == [8, 16, 24, 32, 32]
+
+
 def test_swin() -> None:
     """A stage returns its tokens and the size of its map."""
     arch = dict(embed_dims=12, depths=(1, 1, 1, 1), num_heads=(1, 1, 1, 1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from copy import deepcopy
 
@@ -92,3 +93,18 @@ def test_assignments_are_recorded_as_ever() -> None:
     assert not torch._dynamo.utils.counters['stats']['unique_graphs']
     assert list(before.layers) == list(after.layers)
     assert all(torch.equal(a, b) for a, b in zip(before.layers.values(), after.layers.values()))
+
+
+def test_where_the_compiler_fails_blocks_run_as_they_are() -> None:
+    def broken(graph: object, inputs: object) -> object:
+        raise ZeroDivisionError('no such kernel')
+
+    model, images = FEC(TINY).train(), torch.randn(2, 3, 64, 64)
+    expected = model(images)[-1]
+    compile_blocks(model, backend=broken)
+    with pytest.warns(UserWarning, match='ClusterBlock is not compiled, and runs as it is: .*no such kernel'):
+        found = model(images)[-1]
+    assert torch.equal(found, expected)
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        model(images)

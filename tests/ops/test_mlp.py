@@ -9,8 +9,8 @@ from torch import Tensor
 
 from fec_mm.ops import branches, few_queries, mlp
 from fec_mm.ops.attention import directions
-from fec_mm.ops.clustering import normalize
 from fec_mm.ops.linear import scaled
+from fec_mm.ops.vectors import normalize
 
 from .test_ensemble import assert_alike, gradients, leaves
 

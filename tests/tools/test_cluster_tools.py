@@ -91,6 +91,11 @@ def test_models_are_compared_on_one_image(
     assert (different > first).any() and out.stat().st_size > 1000
     said = failure(run, image, '--models', *models, '--out', out, '--levels', 7)
     assert said == '--levels 7: trained has the levels 1 to 3'
+    page = tmp_path / 'page.html'
+    run([str(image), str(root / 'data/images/2.png'), '--models', *models, '--out', str(page)])
+    assert page.read_text().count('<iframe') == 2
+    said = failure(run, image, image, '--models', *models, '--out', out)
+    assert said == f'{out}: a picture is of one image, and 2 were given; give one, or an .html'
 
 
 @pytest.mark.usefixtures('fresh_scope')

@@ -1,12 +1,17 @@
-"""A headless browser, and a small model whose clusters it shows."""
+"""A headless browser, and the explorer in it."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+from fec_mm.models import FEC
+
+from .pages import Page, look_with
 
 
 @pytest.fixture(scope='session')
@@ -30,3 +35,11 @@ def browser() -> Iterator[Any]:
     window = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
     yield window
     window.quit()
+
+
+@pytest.fixture
+def page(browser: Any, tmp_path: Path) -> Iterator[Page]:
+    """Two images of a classifier of FEC; nothing may be complained of."""
+    page = Page(browser, tmp_path / 'page.html', [look_with(FEC), look_with(FEC, 1, 'second.png')])
+    yield page
+    assert page.complaints() == []

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fec_mm.errors import UserError
-from fec_mm.visualization.curves import curves_figure, read_curves
+from fec_mm.visualization.curves import curves_figure, read_curves, seeds_figure
 
 
 def log(folder: Path, run: str, records: list[dict]) -> None:
@@ -49,3 +49,22 @@ def test_a_validation_by_epochs_stands_behind_its_training(tmp_path: Path) -> No
 def test_no_log(tmp_path: Path) -> None:
     with pytest.raises(UserError, match='LocalVisBackend'):
         read_curves(tmp_path)
+
+
+def test_seeds_are_thin_and_their_mean_is_thick() -> None:
+    runs = [
+        dict(
+            experiment=f'e{i}', variant=variant, metric='accuracy/top1', curve=[(1, 10.0 + seed), (2, 20.0 + 3 * seed)]
+        )
+        for i in range(5)
+        for variant in ('old', 'new')
+        for seed in range(2)
+    ]
+    figure = seeds_figure(runs)
+    figure.draw_without_rendering()
+    assert len(figure.axes) == 5 and figure.get_figwidth() <= 9
+    assert all(ax.get_position().width > 0.33 for ax in figure.axes)
+    first = figure.axes[0]
+    assert first.get_ylabel() == 'top-1 accuracy, %\n(higher is better)' and first.get_xlabel() == 'epoch'
+    thick = {line.get_label(): list(line.get_ydata()) for line in first.lines if line.get_marker() == 'o'}
+    assert thick == {'old': [10.5, 21.5], 'new': [10.5, 21.5]} and len(first.lines) == 6

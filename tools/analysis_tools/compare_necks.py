@@ -26,7 +26,7 @@ from fec_mm.cli.jobs import run_jobs, run_tool
 from fec_mm.cli.run import run_cli
 from fec_mm.errors import UserError
 from fec_mm.fileio import AtomicBackend, whole_file
-from fec_mm.optional import optional
+from fec_mm.visualization.curves import seeds_figure
 
 TOOLS = Path(__file__).parents[1]
 CONFIGS = TOOLS.parent / 'configs' / 'quickstart'
@@ -192,33 +192,6 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
     return '\n'.join(lines) + '\n'
 
 
-def draw(rows: Sequence[dict[str, Any]], file: Path) -> None:
-    """A panel for each experiment: the mean over the seeds, and each seed as a thin line."""
-    optional('matplotlib', 'figures')
-    from matplotlib.figure import Figure
-
-    names = list(dict.fromkeys(row['experiment'] for row in rows))
-    figure = Figure(figsize=(4 * len(names), 3.2), layout='constrained')
-    for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names):
-        own = [row for row in rows if row['experiment'] == name]
-        for i, variant in enumerate(dict.fromkeys(row['variant'] for row in own)):
-            curves = [row['curve'] for row in own if row['variant'] == variant]
-            for curve in curves:
-                axes.plot(*zip(*curve), color=f'C{i}', alpha=0.3, linewidth=0.8)
-            axes.plot(
-                [x for x, _ in curves[0]],
-                [statistics.mean(y) for y in zip(*([y for _, y in c] for c in curves))],
-                color=f'C{i}',
-                marker='o',
-                markersize=3,
-                label=variant,
-            )
-        axes.set(title=name, xlabel='iteration' if own[0]['metric'] == 'mIoU' else 'epoch', ylabel=own[0]['metric'])
-        axes.legend()
-    with whole_file(file) as part:
-        figure.savefig(part, dpi=120)
-
-
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description='Compare the clustering necks and layers with what they replace')
     parser.add_argument(
@@ -262,7 +235,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     rows = run_jobs(lambda run: run.finish(args.out_dir), runs, args.jobs)
     rows.sort(key=lambda row: names.index(row['experiment']))
     AtomicBackend().put_text(table(rows), args.out_dir / 'necks.md')
-    draw(rows, args.out_dir / 'necks.png')
+    with whole_file(args.out_dir / 'necks.png') as part:
+        seeds_figure(rows).savefig(part, dpi=100)
     print(table(rows), end='')
 
 

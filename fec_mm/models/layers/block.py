@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fec_mm.ops.linear import autocasting, linear, scaled
+from fec_mm.ops.gelu_mlp import gelu_mlp
+from fec_mm.ops.linear import autocasting, scaled
 from fec_mm.ops.regions import is_exporting
 
 from .cluster_encode import EncodingLayer
@@ -37,6 +38,8 @@ class MLP(nn.Module):
             scale: Multiplies it, one number per channel.
             onto: A contiguous map that it is added to in place and tile by tile, without gradient.
         """
+        if onto is None and not torch.compiler.is_compiling() and not is_exporting():
+            return gelu_mlp(x, self.fc1.weight, self.fc1.bias, self.fc2.weight, self.fc2.bias, scale)
         weight, bias = scaled(self.fc2.weight, self.fc2.bias, scale)
         if onto is None:
             return F.linear(self._hidden(x), weight, bias)
@@ -46,7 +49,7 @@ class MLP(nn.Module):
         return onto
 
     def _hidden(self, x: Tensor) -> Tensor:
-        return F.gelu(linear(x, self.fc1.weight, self.fc1.bias))
+        return F.gelu(F.linear(x, self.fc1.weight, self.fc1.bias))
 
 
 def through_scaled(branch: nn.Module, x: Tensor, scale: Tensor | None) -> Tensor:

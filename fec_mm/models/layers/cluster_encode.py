@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from fec_mm.ops import encode, reference
-from fec_mm.ops.linear import scaled
+from fec_mm.ops.clustering import encode_map
+from fec_mm.ops.few_forward import Weights
 
 from .tap import AssignmentTap
 
@@ -40,20 +41,15 @@ class EncodingLayer(nn.Module):
 
     def forward(self, x: Tensor, scale: Tensor | None = None) -> Tensor:
         """The encoded map; `scale`, one number per channel, multiplies it."""
-        run = encode if self.implementation == 'fast' else reference.encode
-        weight, bias = scaled(self.proj.weight, self.proj.bias, scale)
-        y, ids = run(
-            x,
-            self.f.weight,
-            self.f.bias,
-            self.v.weight,
-            self.v.bias,
-            weight,
-            bias,
-            self.alpha,
-            self.beta,
-            **self.settings,
-        )
+        layer = Weights(
+            self.f.weight, self.f.bias, self.v.weight, self.v.bias, self.proj.weight, self.proj.bias,
+            self.alpha, self.beta, scale,
+        )  # fmt: skip
+        fast = self.implementation == 'fast'
+        if fast and not self.tap.watched:
+            return encode_map(x, layer, **self.settings)
+        run = encode if fast else reference.encode
+        y, ids = run(x, *layer[:-1], scale=scale, **self.settings)
         self.tap(ids)
         return y
 

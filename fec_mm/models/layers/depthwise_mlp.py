@@ -52,6 +52,7 @@ class ConvMLP(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         if self.implementation == 'fast':
-            layers = self.fc1, self.conv, self.fc2
-            return conv_mlp(x, *(t for layer in layers for t in (layer.weight, layer.bias)))
+            assert self.conv.bias is not None
+            kernel = self.conv.weight, self.conv.bias
+            return conv_mlp(x, self.fc1.weight, self.fc1.bias, *kernel, self.fc2.weight, self.fc2.bias)
         return self.fc2(F.gelu(self.conv(self.fc1(x).permute(0, 3, 1, 2))).permute(0, 2, 3, 1))

@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from fec_mm.ops.clustering import full
 from fec_mm.ops.regions import is_exporting
+from fec_mm.ops.vectors import full
 
 
 class GroupNorm(nn.GroupNorm):

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from fec_mm.ops import near_scores
-from fec_mm.ops.clustering import full
+from fec_mm.ops.vectors import full
 
 
 class AssignmentTap(nn.Module):

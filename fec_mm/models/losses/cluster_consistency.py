@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fec_mm.ops import reconstruct
-from fec_mm.ops.clustering import full
+from fec_mm.ops.vectors import full
 from fec_mm.registry import MODELS
 
 TARGETS = ('labels', 'colours')

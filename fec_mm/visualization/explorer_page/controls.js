@@ -2,9 +2,13 @@
 
 const FAR = 8;  // cells, of an arrow key with Shift
 
-function moveTo(x, y) {
+function place(x, y) {
   state.x = Math.max(0, Math.min(shown.entry.width - 1, Math.floor(x)));
   state.y = Math.max(0, Math.min(shown.entry.height - 1, Math.floor(y)));
+}
+
+function moveTo(x, y) {
+  place(x, y);
   probe();
 }
 

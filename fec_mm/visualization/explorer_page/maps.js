@@ -68,10 +68,10 @@ function forEachPixel(cells, visit) {
   }
 }
 
-// A path along the borders of one label, or of all labels where `label` is null.
+// A path along the borders of one label, or of all labels where `label` is null, as SVG writes paths.
 function borderPath(labels, cells, label, scale) {
-  const path = new Path2D(), {rows, cols, w, xs, ys} = cells;
-  const line = (x0, y0, x1, y1) => { path.moveTo(x0 * scale, y0 * scale); path.lineTo(x1 * scale, y1 * scale); };
+  const path = [], {rows, cols, w, xs, ys} = cells;
+  const line = (x0, y0, x1, y1) => path.push(`M${x0 * scale} ${y0 * scale}L${x1 * scale} ${y1 * scale}`);
   const differs = (a, b) => label === null ? a !== b : (a === label) !== (b === label);
   for (let r = 0; r < rows; r++) {
     for (let c = 0; c < cols; c++) {
@@ -83,18 +83,22 @@ function borderPath(labels, cells, label, scale) {
       if (r === rows - 1 && differs(here, -1)) line(xs[c], ys[r + 1], xs[c + 1], ys[r + 1]);
     }
   }
-  return path;
+  return path.join('');
 }
 
 // A path that covers the cells of all other labels.
 function otherCells(labels, cells, label, scale) {
-  const path = new Path2D(), {rows, cols, w, xs, ys} = cells;
+  const path = [], {rows, cols, w, xs, ys} = cells;
   for (let r = 0; r < rows; r++) {
     for (let c = 0, start = 0; c <= cols; c++) {
       if (c < cols && labels[r * w + c] !== label) continue;
-      if (c > start) path.rect(xs[start] * scale, ys[r] * scale, (xs[c] - xs[start]) * scale, (ys[r + 1] - ys[r]) * scale);
+      if (c > start) path.push(`M${xs[start] * scale} ${ys[r] * scale}H${xs[c] * scale}V${ys[r + 1] * scale}H${xs[start] * scale}Z`);
       start = c + 1;
     }
   }
-  return path;
+  return path.join('');
+}
+
+function circlePath(x, y, radius) {
+  return `M${x - radius} ${y}a${radius} ${radius} 0 1 0 ${2 * radius} 0a${radius} ${radius} 0 1 0 ${-2 * radius} 0Z`;
 }

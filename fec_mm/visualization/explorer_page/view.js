@@ -13,6 +13,7 @@ const base = element('base'), overlay = element('overlay'), frame = element('fra
 const state = {image: -1, view: 'image', level: 99, groups: 6, layer: 0, head: 0, class: 0, lines: false, held: false, veil: 38,
   x: 0, y: 0};
 let shown = null;  // what is decoded of the current image
+let marks = [];  // what lies over it
 
 function decoded(entry, picture) {
   const canvas = new OffscreenCanvas(entry.width, entry.height), context = canvas.getContext('2d');
@@ -180,14 +181,27 @@ const signed = number => `${number < 0 ? '−' : '+'}${Math.abs(number).toFixed(
 
 // Outlines and chain for the point of the probe.
 function probe() {
-  const {entry, cells, levels} = shown, [row, col] = cellAt(cells, state.x, state.y), cell = row * cells.w + col;
+  const {entry, cells} = shown, [row, col] = cellAt(cells, state.x, state.y), cell = row * cells.w + col;
   const ratio = window.devicePixelRatio || 1, scale = frame.clientWidth * ratio / entry.width;
   overlay.width = Math.round(entry.width * scale);
   overlay.height = Math.round(entry.height * scale);
   base.style.imageRendering = scale >= 3 * ratio ? 'pixelated' : 'auto';
+  marks = marksAt(cell, scale, ratio);
   const context = overlay.getContext('2d');
   context.lineJoin = context.lineCap = 'round';
-  const stroke = (path, colour, width) => { context.strokeStyle = colour; context.lineWidth = width * ratio; context.stroke(path); };
+  for (const {path, fill, stroke, width} of marks) {
+    const drawn = new Path2D(path);
+    if (fill) { context.fillStyle = fill; context.fill(drawn); }
+    if (stroke) { context.strokeStyle = stroke; context.lineWidth = width; context.stroke(drawn); }
+  }
+  fillChain(cell);
+  tell();
+}
+
+// What lies over the picture, from below: paths in pixels of the screen, with their colours.
+function marksAt(cell, scale, ratio) {
+  const {entry, cells, levels} = shown, found = [];
+  const stroke = (path, colour, width) => found.push({path, stroke: colour, width: width * ratio});
   if (state.lines) {
     const path = borderPath(currentLabels(), cells, null, scale);
     stroke(path, 'rgb(0 0 0 / .5)', 2);
@@ -195,80 +209,13 @@ function probe() {
   }
   const outlined = entry.pools.length ? levels.slice(1) : [shown.layers[state.layer].label(state.head)];
   const focus = entry.pools.length ? levels[state.level] : outlined[0];
-  if (state.view === 'image') {
-    context.fillStyle = `rgb(0 0 0 / ${state.veil / 100})`;
-    context.fill(otherCells(focus, cells, focus[cell], scale));
-  }
+  if (state.view === 'image') found.push({path: otherCells(focus, cells, focus[cell], scale), fill: `rgb(0 0 0 / ${state.veil / 100})`});
   // The coarse ones first and wider: where borders coincide all of them are seen. All thinner where cells are small.
   const unit = Math.max(.8, Math.min(1.8, cells.stride * scale / ratio / 8));
   const borders = outlined.map((labels, i) => [borderPath(labels, cells, labels[cell], scale), i, unit * (1 + 1.6 * i)]).reverse();
   for (const [path, , width] of borders) stroke(path, 'rgb(0 0 0 / .6)', width + 1.2);
   for (const [path, i, width] of borders) stroke(path, LEVEL_COLOURS[i % LEVEL_COLOURS.length], width);
-  context.beginPath();
-  context.arc((state.x + .5) * scale, (state.y + .5) * scale, (state.held ? 6 : 4) * ratio, 0, 7);
-  context.fillStyle = state.held ? '#ffffff' : 'rgb(255 255 255 / .7)';
-  context.fill();
-  context.strokeStyle = '#000000';
-  context.lineWidth = ratio;
-  context.stroke();
-  fillChain(cell);
-}
-
-function link(kind, head, detail, colour, border) {
-  const item = document.createElement('li'), swatch = document.createElement('span');
-  const strong = document.createElement('b'), small = document.createElement('small');
-  item.dataset.kind = kind;
-  swatch.className = 'swatch';
-  if (colour) swatch.style.background = colour;
-  if (border) swatch.style.borderColor = border;
-  strong.textContent = head;
-  small.textContent = detail;
-  item.append(swatch, strong, small);
-  return item;
-}
-
-function fillChain(cell) {
-  const {entry, levels, sums, pixels} = shown, total = entry.width * entry.height;
-  const at = 4 * (state.y * entry.width + state.x);
-  const items = [link('pixel', `Pixel ${state.x}, ${state.y}`, state.held ? 'held: click or Space lets it go' : 'click to hold it',
-    `rgb(${pixels[at]} ${pixels[at + 1]} ${pixels[at + 2]})`)];
-  for (let i = 1; i < levels.length; i++) {
-    const label = levels[i][cell], sum = [...sums[i].subarray(4 * label, 4 * label + 4)], count = sum[3];
-    const item = link('level', `Level ${i}: cluster ${label}`, `${count} pixels, ${percent(count / total)} of the picture`,
-      `rgb(${sum.slice(0, 3).map(s => Math.round(s / count)).join(' ')})`, LEVEL_COLOURS[(i - 1) % LEVEL_COLOURS.length]);
-    Object.assign(item.dataset, {level: i, cluster: label, pixels: count});
-    items.push(item);
-  }
-  if (shown.groups.length) {
-    const group = shown.groups[state.groups - 2][cell];
-    items.push(link('group', `Group ${group + 1} of ${state.groups}`, 'neighbours that are alike in colour, representative and place',
-      GROUP_COLOURS[group % GROUP_COLOURS.length]));
-    items[items.length - 1].dataset.group = group;
-  }
-  if (state.view === 'head' || !entry.pools.length) {
-    const layer = shown.layers[state.layer], label = layer.label(state.head)[cell], sure = layer.confidence(state.head);
-    const membership = sure ? `, membership ${percent(sure[cell] / SURE)}` : '';
-    const item = link('head', `Center ${label}`, `${entry.layers[state.layer].name}, head ${state.head + 1}${membership}`,
-      `rgb(${hue(label * 137.508).map(Math.round).join(' ')})`, entry.pools.length ? '' : LEVEL_COLOURS[0]);
-    item.dataset.center = label;
-    if (sure) item.dataset.confidence = sure[cell] / SURE;
-    items.push(item);
-  }
-  if (entry.classifier) items.push(classLink(cell));
-  element('chain').replaceChildren(...items);
-}
-
-function classLink(cell) {
-  const {entry, last, shares} = shown, {names, logits, probabilities} = entry.classifier;
-  const share = shares[state.class][last[cell]], sum = shares[state.class].reduce((a, b) => a + b, 0);
-  const bias = logits[state.class] - sum;
-  const item = link('class', `Adds ${signed(share)} to “${names[state.class]}”`, '', `${share > 0 ? '#d6452b' : '#2f66c4'}`);
-  const bar = document.createElement('span'), length = 50 * Math.abs(share) / largest(shares[state.class]);
-  bar.className = 'bar';
-  bar.innerHTML = `<i style="width:${length}%;left:${share > 0 ? 50 : 50 - length}%;background:${share > 0 ? '#d6452b' : '#2f66c4'}"></i>`;
-  item.querySelector('small').append(bar, `logit ${logits[state.class].toFixed(3)} = ${sum.toFixed(3)} from ` +
-    `${shares[state.class].length} representatives ${bias < 0 ? '−' : '+'} ${Math.abs(bias).toFixed(3)} bias; ` +
-    `probability ${percent(probabilities[state.class])}`);
-  Object.assign(item.dataset, {share, logit: logits[state.class]});
-  return item;
+  stroke(circlePath((state.x + .5) * scale, (state.y + .5) * scale, (state.held ? 6 : 4) * ratio), '#000000', 1);
+  found[found.length - 1].fill = state.held ? '#ffffff' : 'rgb(255 255 255 / .7)';
+  return found;
 }
