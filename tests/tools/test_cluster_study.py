@@ -54,6 +54,14 @@ def test_quick_starts(task: str) -> None:
     assert Config.fromstring(cfg.pretty_text, '.py').to_dict() == cfg.to_dict()
 
 
+def test_a_shorter_training_keeps_its_schedule() -> None:
+    """That of the quick start ends at four fifths of its cycle, however long it is."""
+    cfg = study.config(
+        study.parse_args(['--tasks', 'segmentation', '--iterations', '1000']), 'segmentation', 'local', 0
+    )
+    assert (cfg.train_cfg.max_iters, cfg.train_cfg.val_interval, cfg.param_scheduler.total_steps) == (1000, 1000, 1250)
+
+
 def rows(seed: int, untrained: bool) -> list[dict[str, Any]]:
     rng = np.random.default_rng(seed)
     return [
