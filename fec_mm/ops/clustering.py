@@ -19,6 +19,7 @@ from torch import Tensor
 from .assign import assign, first_largest
 from .few_centers import encode_few
 from .few_forward import Groups, Weights
+from .linear import scaled
 from .members import Indexed, OneHot, one_hot_is_faster
 from .regions import (
     average_centers,
@@ -98,9 +99,7 @@ def _encode(
         members, similarity, rep, ids = _cluster(
             x, *layer[:2], layer.alpha, layer.beta, heads, centers, regions, weighting
         )
-        proj_weight, proj_bias = layer.proj_weight, layer.proj_bias
-        if layer.scale is not None:
-            proj_weight, proj_bias = proj_weight * layer.scale[:, None], proj_bias * layer.scale
+        proj_weight, proj_bias = scaled(layer.proj_weight, layer.proj_bias, layer.scale)
         with torch.autocast(x.device.type, enabled=False):
             table = _per_head(rep, layer.v_weight, layer.v_bias, proj_weight)
         y = members.dispatch(table.to(layer.f_weight.dtype), similarity)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from .few_forward import Chosen, Groups, Sums, Weights, of_heads, rows_of, times, weight_of
+from .linear import of_unscaled
 from .vectors import full, row_products
 
 
@@ -27,8 +28,7 @@ def back_to_representatives(
     of_bias, of_scale = gradient.sum((0, 1), dtype=of_table.dtype), None
     of_proj = rows_of(of_table.transpose(1, 2), sums.values).flatten(1)
     if layer.scale is not None:
-        of_scale = torch.addcmul(row_products(of_proj, layer.proj_weight), of_bias, layer.proj_bias)
-        of_proj, of_bias = of_proj * layer.scale[:, None], of_bias * layer.scale
+        of_proj, of_bias, of_scale = of_unscaled(of_proj, of_bias, layer.proj_weight, layer.proj_bias, layer.scale)
     of_values = of_table @ sums.proj_weight.unflatten(1, (heads, -1)).transpose(0, 1)
     of_v = (of_values.transpose(1, 2) @ of_heads(sums.rep)).flatten(0, 1)
     of_rep = of_values @ layer.v_weight.unflatten(0, (heads, -1))

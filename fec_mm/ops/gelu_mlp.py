@@ -12,8 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from .linear import product_dtype
-from .vectors import row_products
+from .linear import of_unscaled, product_dtype
 
 
 def gelu_mlp(
@@ -55,6 +54,5 @@ class GeluMLP(torch.autograd.Function):
         of_hidden = torch.ops.aten.gelu_backward(gradient @ scaled, hidden)
         of_weight2, of_bias2, of_scale = gradient.t() @ F.gelu(hidden), gradient.sum(0), None
         if scale is not None:
-            of_scale = torch.addcmul(row_products(of_weight2, weight2), of_bias2, bias2)
-            of_weight2, of_bias2 = of_weight2 * scale[:, None], of_bias2 * scale
+            of_weight2, of_bias2, of_scale = of_unscaled(of_weight2, of_bias2, weight2, bias2, scale)
         return of_hidden @ weight1, of_hidden.t() @ x, of_hidden.sum(0), of_weight2, of_bias2, of_scale

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from .regions import is_exporting
+from .vectors import row_products
 
 
 def autocasting(device: torch.device) -> bool:
@@ -52,7 +53,12 @@ class Scaled(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, of_weight: Tensor, of_bias: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        weight, bias, scale = ctx.saved_tensors
-        # One product for each channel, of a row and a column.
-        of_scale = torch.baddbmm((bias * of_bias)[:, None, None], weight[:, None], of_weight[..., None])
-        return of_weight * scale[:, None], of_bias * scale, of_scale.flatten()
+        return of_unscaled(of_weight, of_bias, *ctx.saved_tensors)
+
+
+def of_unscaled(
+    of_weight: Tensor, of_bias: Tensor, weight: Tensor, bias: Tensor, scale: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Gradients of weight, bias and scale, from those of the scaled weight and bias."""
+    of_scale = torch.addcmul(row_products(of_weight, weight), of_bias, bias)
+    return of_weight * scale[:, None], of_bias * scale, of_scale
