@@ -1,8 +1,8 @@
 """Train with published and with local clusters, measure the clusters and the task's score over seeds, and sum up.
 
     python tools/cluster_study.py [--work-dir work_dirs/clusters] [--jobs 1] [--seeds 0 1 2] [--tasks NAME ...]
-        [--variants NAME ...] [--folder DIR --classes NAME ... [--ignore-index LABEL] [--iterations N] [--crop PIXELS]]
-        [--baselines NAME ...]
+        [--variants NAME ...] [--folder DIR --classes NAME ... [--ignore-index LABEL] [--crop PIXELS]]
+        [--baselines NAME ...] [--iterations N] [--epochs N]
 
 The tasks are those of the quick start, whose data have to be there (`make train TASK=…`, or tools/dataset_converters),
 and `folder`, any segmentation data set in the layout of ADE20K: DIR/images/{training,validation} and
@@ -64,6 +64,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--iterations', type=positive, help='of training a segmenter; default: 600 on a folder, elsewhere 2000'
     )
+    parser.add_argument(
+        '--epochs', type=positive, help='of training a detector or classifier; default: those of the quick start'
+    )
     parser.add_argument('--crop', type=int, default=192, help='side of the crops of it; default: 192 pixels')
     args = parser.parse_args(argv)
     args.tasks = args.tasks or (['folder'] if args.folder else [name for name in SCORES if name != 'folder'])
@@ -115,6 +118,8 @@ def config(args: argparse.Namespace, task: str, variant: str, seed: int) -> Conf
     if task == 'segmentation' and args.iterations:
         cfg.train_cfg.max_iters = cfg.train_cfg.val_interval = args.iterations
         cfg.param_scheduler.total_steps = args.iterations * 5 // 4  # see the config
+    if task in ('detection', 'classification') and args.epochs:
+        cfg.train_cfg.max_epochs = cfg.train_cfg.val_interval = cfg.param_scheduler.total_steps = args.epochs
     if variant != 'published':
         cfg.model.backbone.pool = asdict(PoolSettings())  # the defaults, told for the record
     if variant == 'local+loss':

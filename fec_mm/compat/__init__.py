@@ -9,6 +9,7 @@ from fec_mm.checkpoints.allowed import allow_checkpoint_globals
 
 from .compiled_steps import leave_optimizers_uncompiled
 from .devices import adapt_to_device, distributed, has_accelerator
+from .heads import keep_heads_dynamic
 from .hidden import pass_over_hidden
 from .hooks import keep_checkpoints_safe, leave_out_hooks
 from .images import allow_large_images
@@ -16,7 +17,6 @@ from .own_tools import mend_tools
 from .replacing import replaced
 from .torchvision import await_torchvision, declare_torchvision_ops
 from .transformers import await_multimodal
-from .upsample import keep_upsampling_dynamic
 
 __all__ = [
     'adapt_to_device',
@@ -29,7 +29,7 @@ __all__ = [
     'distributed',
     'has_accelerator',
     'keep_checkpoints_safe',
-    'keep_upsampling_dynamic',
+    'keep_heads_dynamic',
     'leave_optimizers_uncompiled',
     'leave_out_hooks',
     'mend_tools',

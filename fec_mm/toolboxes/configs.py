@@ -64,4 +64,4 @@ def import_toolbox(scope: str) -> None:
     if scope == 'mmdet':
         check_when_mmdet_loads()
     if scope == 'mmseg':
-        compat.keep_upsampling_dynamic()
+        compat.keep_heads_dynamic()

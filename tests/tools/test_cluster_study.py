@@ -54,12 +54,19 @@ def test_quick_starts(task: str) -> None:
     assert Config.fromstring(cfg.pretty_text, '.py').to_dict() == cfg.to_dict()
 
 
-def test_a_shorter_training_keeps_its_schedule() -> None:
-    """That of the quick start ends at four fifths of its cycle, however long it is."""
-    cfg = study.config(
-        study.parse_args(['--tasks', 'segmentation', '--iterations', '1000']), 'segmentation', 'local', 0
-    )
-    assert (cfg.train_cfg.max_iters, cfg.train_cfg.val_interval, cfg.param_scheduler.total_steps) == (1000, 1000, 1250)
+@pytest.mark.parametrize(
+    ('task', 'option', 'total'),
+    [
+        ('segmentation', 'iterations', 1250),  # that of the quick start ends at four fifths of its cycle
+        ('detection', 'epochs', 1000),
+        ('classification', 'epochs', 1000),
+    ],
+)
+def test_a_shorter_training_keeps_its_schedule(task: str, option: str, total: int) -> None:
+    args = study.parse_args(['--tasks', task, f'--{option}', '1000'])
+    cfg = study.config(args, task, 'local', 0)
+    length = 'max_iters' if option == 'iterations' else 'max_epochs'
+    assert (cfg.train_cfg[length], cfg.train_cfg.val_interval, cfg.param_scheduler.total_steps) == (1000, 1000, total)
 
 
 def rows(seed: int, untrained: bool) -> list[dict[str, Any]]:

@@ -49,11 +49,7 @@ def test_each_toolbox(trained: Trained, tmp_path: Path, scope: str, capsys: pyte
     [
         'segmentation/fec/fec-small_fpn_4xb4-80k_ade20k-512x512',
         'segmentation/fec/segformer-head_fec-small_4xb4-80k_ade20k-512x512',
-        pytest.param(
-            'segmentation/fec/upernet_fec-small_4xb4-80k_ade20k-512x512',
-            # Its pyramid's adaptive means are exported for one size: the tool finds the difference, and leaves no file.
-            marks=pytest.mark.xfail(raises=UserError, strict=True, reason='adaptive pooling is bound to a size'),
-        ),
+        'segmentation/fec/upernet_fec-small_4xb4-80k_ade20k-512x512',
     ],
 )
 def test_whole_segmenters_at_other_sizes(tmp_path: Path, head: str, capsys: pytest.CaptureFixture[str]) -> None:
