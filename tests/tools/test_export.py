@@ -12,7 +12,6 @@ import torch
 
 from fec_mm.apis import get_model
 from fec_mm.device.recordings import telling_weights
-from fec_mm.errors import UserError
 
 from .commands import tool
 from .tiny import TASKS
