@@ -14,8 +14,8 @@ def keep_heads_dynamic() -> None:
 
 def _double_symbolic_sizes() -> None:
     """`Upsample` of Semantic FPN and others multiplies by a float and takes `int` of it, where `torch.export` writes
-    the size of the export into the graph (mmseg/models/utils/wrappers.py): right at that one, and silently wrong at others.
-    Whole factors are whole numbers here. The sizes are the same.
+    the size of the export into the graph (mmseg/models/utils/wrappers.py): right at that one, and silently wrong at
+    others. Whole factors are whole numbers here. The sizes are the same.
     """
     from mmseg.models.utils.wrappers import Upsample, resize
 
