@@ -2,7 +2,7 @@
 
     python tools/cluster_study.py [--work-dir work_dirs/clusters] [--jobs 1] [--seeds 0 1 2] [--tasks NAME ...]
         [--variants NAME ...] [--folder DIR --classes NAME ... [--ignore-index LABEL] [--crop PIXELS]]
-        [--baselines NAME ...] [--iterations N] [--epochs N]
+        [--baselines NAME ...] [--images N] [--iterations N] [--epochs N]
 
 The tasks are those of the quick start, whose data have to be there (`make train TASK=…`, or tools/dataset_converters),
 and `folder`, any segmentation data set in the layout of ADE20K: DIR/images/{training,validation} and
@@ -61,6 +61,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--baselines', nargs='*', choices=BASELINES, default=BASELINES, help='beside the clusters; default: all'
     )
+    parser.add_argument('--images', type=positive, help='whose clusters are measured: the first N; default: all')
     parser.add_argument(
         '--iterations', type=positive, help='of training a segmenter; default: 600 on a folder, elsewhere 2000'
     )
@@ -132,13 +133,19 @@ def config(args: argparse.Namespace, task: str, variant: str, seed: int) -> Conf
 
 
 def run(
-    folder: Path, cfg: Config, task: str, untrained: bool = True, baselines: Sequence[str] = BASELINES
+    folder: Path,
+    cfg: Config,
+    task: str,
+    untrained: bool = True,
+    baselines: Sequence[str] = BASELINES,
+    images: int | None = None,
 ) -> dict[str, Any]:
     """Train and measure in `folder`, or what is left of that.
 
     Args:
         untrained: Whether to measure the clusters of the model as initialised, too.
         baselines: What to measure beside them.
+        images: How many to measure the clusters of. Default: all.
 
     Returns:
         `score`, and of a segmenter the `rows` of eval_cluster_maps.py.
@@ -160,6 +167,7 @@ def run(
     if cfg.default_scope == 'mmseg':
         void = cfg.model.decode_head.get('ignore_index', 255)
         options = ['--baselines', *baselines, '--checkpoint', checkpoint, '--ignore-index', void]
+        options += ['--cfg-options', f'test_dataloader.dataset.indices={images}'] if images else []
         options += ['--out-dir', folder / 'maps']
         run_step(folder, 'analysis_tools/eval_cluster_maps.py', file, *options, *['--untrained'][: int(untrained)])
         found['rows'] = json.loads((folder / 'maps' / 'cluster_maps.json').read_text())['rows']
@@ -198,6 +206,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             task,
             variant != 'local+loss',
             args.baselines,
+            args.images,
         )
         with lock:
             results[name] = found
