@@ -131,8 +131,8 @@ def _best(cells: Tensor, norms: Tensor, keys: Tensor, inside: Tensor, compactnes
         inside: Which candidates are within the border, h×w×1×9.
     """
     products = (cells @ around(keys).transpose(-1, -2)).div_(norms)
-    scores = products - compactness * _distances(products) if compactness else products
-    best = scores.masked_fill(~inside, -float('inf')).argmax(-1, keepdim=True)
+    scores = products - compactness * _distances(products) if compactness else products.clone()
+    best = scores.masked_fill_(~inside, -float('inf')).argmax(-1, keepdim=True)
     return best, products.gather(4, best)
 
 
