@@ -4,6 +4,7 @@
 # make probe                                                the study of docs/probing.md on digits; JOBS=2 runs at a time
 # make lint                                                 ruff (format and rules) and mypy; make format: lay the code out
 # make setup                                                only create .venv; every other target does it when needed
+# make light                                                the same without compiling mmcv: classification and probing
 PYTHON ?= python3
 TASK ?= classification
 MAX_JOBS ?= 2
@@ -13,10 +14,12 @@ PIP := $(PY) -m pip install --progress-bar off
 BUILD_TOOLS := torch== setuptools wheel ninja psutil numpy
 MMCV := $(shell grep '^mmcv==' requirements.txt)
 
-.PHONY: setup train probe test test-slow test-compile test-faults test-gpu gpu-report lint format clean
+.PHONY: setup light train probe test test-slow test-compile test-faults test-gpu gpu-report lint format clean
 .DELETE_ON_ERROR:
 
 setup: .venv/installed
+
+light: .venv/light
 
 # What classification and probing need, without a compiler: mmcv-lite is mmcv without its compiled operators.
 # torch and the build tools come first: what is built must see the installed torch.

@@ -31,8 +31,8 @@ class Prediction:
         task: Classification, detection or segmentation.
         image: H×W×3, RGB, uint8: the file as people see it.
         found: For each class or object a dict with `id` and `label` and, of classes and objects, `score`, of objects
-            `box`, of a segmenter's classes `share` of the pixels. The best first.
-        masks: Of objects, in the order of `found`, N×H×W booleans; None without.
+            `box`, of a segmenter's classes and of panoptic segments `share` of the pixels. The best first.
+        masks: Of objects and panoptic segments, in the order of `found`, N×H×W booleans; None without.
         labels: Of a segmenter, the class ids of the pixels, H×W; otherwise None.
     """
 
@@ -95,6 +95,8 @@ class Predictor:
         result = Prediction(TOOLBOXES[self.scope].task, read_picture(path))
         if 'pred_instances' in sample:
             self._objects(result, sample.pred_instances)
+        elif 'pred_panoptic_seg' in sample:
+            self._segments(result, sample.pred_panoptic_seg.sem_seg[0].numpy())
         elif 'pred_sem_seg' in sample:
             self._pixels(result, sample.pred_sem_seg.data[0].numpy())
         else:
@@ -111,6 +113,18 @@ class Predictor:
         ]
         if 'masks' in kept:
             result.masks = np.asarray(kept.masks, dtype=bool)
+
+    def _segments(self, result: Prediction, segments: np.ndarray) -> None:
+        from mmdet.evaluation import INSTANCE_OFFSET  # a segment's number is its class and so many times its instance
+
+        ids, counts = np.unique(segments, return_counts=True)
+        known = ids % INSTANCE_OFFSET < len(self.classes)  # others are void
+        ids, counts = ids[known], counts[known]
+        order = np.argsort(-counts, kind='stable')
+        result.masks = segments == ids[order][:, None, None]
+        result.found = [
+            {**self._class(int(ids[i] % INSTANCE_OFFSET)), 'share': float(counts[i] / segments.size)} for i in order
+        ]
 
     def _pixels(self, result: Prediction, labels: np.ndarray) -> None:
         ids, counts = np.unique(labels, return_counts=True)

@@ -6,6 +6,7 @@ import difflib
 import runpy
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -76,6 +77,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     import fec_mm.registry  # noqa: F401  # of which configs name modules
 
     compat.mend_tools(scope, tool.name)
+    if (scope, tool.name) == ('mmdet', 'test.py'):
+        import_module('fec_mm.models.mask_tta')  # for --tta of a detector with masks
     sys.argv = [str(tool), *rest[1:]]
     sys.path[0] = str(tool.parent)  # where Python has the folder of the script that it runs; tools import neighbours
     runpy.run_path(str(tool), run_name='__main__')

@@ -50,6 +50,13 @@ class Look:
         """The clusters of the last level merged to so many groups, 1×H'×W'; raises as `merge_regions`."""
         return merge_regions(self.levels()[-1], self.features, self.image[None], count)
 
+    def possible_groups(self, wanted: int) -> int:
+        """How many groups there can be: as many as wanted, or as the last level has clusters; the latter is said."""
+        clusters = len(self.levels()[-1].unique())
+        if wanted > clusters:
+            print(f'{self.name}: its last level has {clusters} clusters, which are {clusters} groups, not {wanted}')
+        return min(wanted, clusters)
+
     def head(self, layer: str, head: int) -> Tensor:
         """The centers that the pixels went to in one head of an encode layer, 1×H'×W'."""
         ids = self.record.encodes[layer][:, head : head + 1]

@@ -76,14 +76,15 @@ def test_hook_shows_clusters_and_the_film_has_them(watched: tuple[Path, Path], t
 
 @pytest.mark.usefixtures('fresh_scope')
 def test_models_are_compared_on_one_image(
-    watched: tuple[Path, Path], root: Path, tmp_path: Path, failure: Failure
+    watched: tuple[Path, Path], root: Path, tmp_path: Path, failure: Failure, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A trained model and the same as initialised: the panels of the image are alike, those of the clusters are not."""
     config, work_dir = watched
     image, out = root / 'data/images/1.png', tmp_path / 'new/rows.png'
     models = [f'trained={config}:{work_dir / "epoch_1.pth"}', f'untrained={config}']
     run = tool('visualization/compare_clusters.py').main
-    run([str(image), '--models', *models, '--out', str(out), '--levels', '1', '--groups', '2'])
+    run([str(image), '--models', *models, '--out', str(out), '--levels', '1'])
+    assert 'groups, not 12' in capsys.readouterr().out  # of four clusters
     picture = np.asarray(Image.open(out).convert('RGB')).astype(int)
     upper, lower = picture[: len(picture) // 2 * 2].reshape(2, -1, *picture.shape[1:])
     different = (upper != lower).any((0, 2)).nonzero()[0]

@@ -10,9 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from pycocotools import mask as coco
 
+from fec_mm.apis import get_model
+from fec_mm.apis.models import get_config
 from fec_mm.apis.prediction import Prediction
 from fec_mm.cli import test
 from fec_mm.visualization.predictions import paint
@@ -64,6 +67,28 @@ def test_masks_are_run_lengths() -> None:
     result = Prediction('detection', np.zeros((5, 7, 3), np.uint8), found, masks)
     (plain,) = json.loads(json.dumps(result.as_json('x.png')))['predictions']
     assert (coco.decode(plain['mask']) == masks[0]).all() and plain['label'] == 'ä'
+
+
+def test_panoptic_segments(root: Path, tmp_path: Path) -> None:
+    """Of the shipped config with initial weights: the segments of the map that mmdet predicts, without void."""
+    config, checkpoint = 'panoptic-fpn_fec-small_4xb4-1x_coco', tmp_path / 'x.pth'
+    torch.manual_seed(0)
+    model = get_model(config, device='cpu')
+    model.init_weights()
+    torch.save({'state_dict': model.state_dict()}, checkpoint)
+    cfg = get_config(config)
+    small = [dict(type='LoadImageFromFile'), dict(type='Resize', scale=(64, 64)), dict(type='PackDetInputs')]
+    cfg.test_dataloader.dataset.pipeline = small
+    cfg.model.test_cfg.panoptic.update(stuff_area_limit=1)
+    cfg.dump(tmp_path / 'config.py')
+    image = root / 'data/images/0.png'
+    tool('infer.py').main([str(tmp_path / 'config.py'), str(checkpoint), str(image), '--out-dir', str(tmp_path / 'o')])
+    found = json.loads((tmp_path / 'o/0.json').read_text())['predictions']
+    assert found
+    masks = np.stack([coco.decode(each['mask']) for each in found])
+    assert masks.sum(0).max() == 1  # none overlap
+    assert np.allclose([each['share'] for each in found], masks.mean((1, 2)))
+    assert all(0 <= each['id'] < 133 and each['label'] for each in found)
 
 
 @pytest.mark.parametrize('size', [(28, 28), (600, 800)])

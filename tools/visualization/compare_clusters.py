@@ -58,7 +58,7 @@ def row(image: Path, name: str, cfg: Config, checkpoint: str | None, levels: Seq
     """What one model makes of the image.
 
     Raises:
-        UserError: The model has no such level, or fewer clusters than groups.
+        UserError: The model has no such level, or less than one group is asked for.
     """
     look = look_at(str(image), seeded_model(cfg, checkpoint), TestPipeline(cfg))
     maps = [labels[0].cpu().numpy() for labels in look.required_levels()]
@@ -66,7 +66,8 @@ def row(image: Path, name: str, cfg: Config, checkpoint: str | None, levels: Seq
         if not 1 <= level <= len(maps):
             raise UserError(f'--levels {level}: {name} has the levels 1 to {len(maps)}')
     shown_levels = {f'level {level}': maps[level - 1] for level in levels}
-    return Row(name, look.image, shown_levels, look.groups(groups)[0].cpu().numpy())
+    merged = look.groups(look.possible_groups(groups))[0].cpu().numpy()
+    return Row(name, look.image, shown_levels, merged)
 
 
 def explorer(images: Sequence[Path], name: str, cfg: Config, checkpoint: str | None) -> str:

@@ -116,16 +116,12 @@ def label_maps(
         UserError: There is no such level or head, or less than one group.
     """
     maps: dict[str, Tensor] = {f'level {i}, clusters': labels for i, labels in enumerate(look.levels(), 1)}
-    deepest = list(maps.values())[-1:]
     if levels is not None and maps:
         if max(levels) > len(maps):
             raise UserError(f'--levels {max(levels)}: the model has the levels 1 to {len(maps)}')
         maps = {f'level {i}, clusters': maps[f'level {i}, clusters'] for i in sorted(set(levels))}
-    if deepest and groups is not None:
-        clusters = len(deepest[0].unique())
-        if groups > clusters:
-            print(f'{look.name}: its last level has {clusters} clusters, which are {clusters} groups, not {groups}')
-        maps[GROUPS] = look.groups(min(groups, clusters))
+    if maps and groups is not None:
+        maps[GROUPS] = look.groups(look.possible_groups(groups))
     if not maps and not heads:
         last = {name.split('.')[1]: name for name in look.record.encodes if name.endswith('.mixer')}
         heads = [f'{name[7:-6]}:0' for name in last.values()]
