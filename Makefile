@@ -1,4 +1,4 @@
-# make train [TASK=classification|detection|segmentation]   train, evaluate and picture a small FEC on real digits
+# make train [TASK=classification|detection|segmentation|segmentation_local]   train, evaluate and picture a small FEC on real digits
 # make test                                                 run the tests; test-slow, test-compile, test-faults, test-gpu: the marked ones
 # make gpu-report [ARGS=...]                                whether it works on this GPU, and how fast
 # make probe                                                the study of docs/probing.md on digits; JOBS=2 runs at a time

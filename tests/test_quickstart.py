@@ -23,16 +23,15 @@ SHORT_CLASSIFICATION = [
     'val_dataloader.dataset.indices=50',
     'test_dataloader.dataset.indices=50',
 ]
+SHORT_SEGMENTATION = ['train_cfg.max_iters=2', 'train_cfg.val_interval=2', 'default_hooks.checkpoint.interval=2']
 # The score of a config, and what makes it short.
 TASKS = {
     'classification': ('accuracy/top1', SHORT_CLASSIFICATION),
     'classification_enformer': ('accuracy/top1', SHORT_CLASSIFICATION),
     'classification_cluenet': ('accuracy/top1', SHORT_CLASSIFICATION),
     'detection': ('coco/bbox_mAP_50', ['train_cfg.max_epochs=1', 'train_cfg.val_interval=1']),
-    'segmentation': (
-        'mIoU',
-        ['train_cfg.max_iters=2', 'train_cfg.val_interval=2', 'default_hooks.checkpoint.interval=2'],
-    ),
+    'segmentation': ('mIoU', SHORT_SEGMENTATION),
+    'segmentation_local': ('mIoU', SHORT_SEGMENTATION),
 }
 
 

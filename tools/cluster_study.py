@@ -68,7 +68,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--epochs', type=positive, help='of training a detector or classifier; default: those of the quick start'
     )
-    parser.add_argument('--crop', type=int, default=192, help='side of the crops of it; default: 192 pixels')
+    parser.add_argument('--crop', type=positive, default=192, help='side of the crops of it; default: 192 pixels')
     args = parser.parse_args(argv)
     args.tasks = args.tasks or (['folder'] if args.folder else [name for name in SCORES if name != 'folder'])
     if 'folder' in args.tasks and not (args.folder and args.classes):
@@ -83,7 +83,7 @@ def folder_config(args: argparse.Namespace) -> Config:
         UserError: There is no image.
     """
     cfg = Config.fromfile(QUICKSTART / 'segmentation.py')
-    images = sorted((args.folder / 'images' / 'training').glob('*'))
+    images = sorted(path for path in (args.folder / 'images' / 'training').glob('[!.]*.*') if path.is_file())
     if not images:
         raise UserError(f'--folder {args.folder}: no image in images/training: give a data set in the layout of ADE20K')
     names = args.classes
@@ -140,7 +140,7 @@ def run(
     baselines: Sequence[str] = BASELINES,
     images: int | None = None,
 ) -> dict[str, Any]:
-    """Train and measure in `folder`, or what is left of that.
+    """Train and measure in `folder`, or what is left of that. What was measured otherwise is measured anew.
 
     Args:
         untrained: Whether to measure the clusters of the model as initialised, too.
@@ -148,14 +148,17 @@ def run(
         images: How many to measure the clusters of. Default: all.
 
     Returns:
-        `score`, and of a segmenter the `rows` of eval_cluster_maps.py.
+        `score`, and of a segmenter the `rows` of eval_cluster_maps.py and how they were `measured`.
 
     Raises:
         UserError: A tool failed; what it said is in `folder/log`.
     """
     file, result = begin_run(folder, cfg), folder / 'result.json'
+    measured = dict(baselines=list(baselines), images=images, untrained=untrained)
     if result.is_file():
-        return json.loads(result.read_text())
+        before: dict[str, Any] = json.loads(result.read_text())
+        if 'rows' not in before or before.get('measured') == measured:
+            return before
     metrics = folder / 'metrics.json'
     if not metrics.is_file():
         run_step(folder, 'train.py', file, '--work-dir', folder / 'train', '--resume')
@@ -171,6 +174,7 @@ def run(
         options += ['--out-dir', folder / 'maps']
         run_step(folder, 'analysis_tools/eval_cluster_maps.py', file, *options, *['--untrained'][: int(untrained)])
         found['rows'] = json.loads((folder / 'maps' / 'cluster_maps.json').read_text())['rows']
+        found['measured'] = measured
     write_whole(result, json.dumps(found))
     print(f'{folder.name}: done', flush=True)
     return found

@@ -1,6 +1,6 @@
 """The quick start of a task, from data to a picture: what `make train TASK=…` runs.
 
-    python tools/quickstart.py {classification,detection,segmentation} [--work-dir DIR]
+    python tools/quickstart.py {classification,detection,segmentation,segmentation_local} [--work-dir DIR]
 
 Makes the data if it is not there, trains configs/quickstart/<task>.py, evaluates the last checkpoint, and draws the
 clusters of held-out images, with the same tools that one would call by hand.
@@ -24,6 +24,7 @@ TASKS = {
     'classification': ('digits', 'val/[358]/*.png', 'accuracy/top1', 'top-1 accuracy (%)'),
     'detection': ('digit_scenes', 'images/validation/*.png', 'coco/bbox_mAP_50', 'box mAP50'),
     'segmentation': ('digit_scenes', 'images/validation/*.png', 'mIoU', 'mIoU (%)'),
+    'segmentation_local': ('digit_scenes', 'images/validation/*.png', 'mIoU', 'mIoU (%)'),
 }
 PICTURES = 3
 

@@ -89,7 +89,10 @@ def _merged(labels: Tensor, groups: int, group: Callable[[int, Tensor, Tensor], 
         used, inverse, pixels = own.unique(return_inverse=True, return_counts=True)
         if not 1 <= groups <= len(used):
             raise UserError(f'cannot merge {len(used)} clusters to {groups} groups: ask for 1 to {len(used)} groups')
-        found = torch.as_tensor(group(image, used, inverse), device=labels.device).long()
+        # As many groups as clusters are those: of one, scikit-learn takes none.
+        apart = groups == len(used)
+        found = torch.arange(groups) if apart else torch.as_tensor(group(image, used, inverse)).long()
+        found = found.to(labels.device)
         sizes = torch.zeros(groups, dtype=torch.long, device=labels.device).index_add(0, found, pixels)
         rank = sizes.argsort(descending=True, stable=True).argsort()
         merged.append(rank[found][inverse])

@@ -100,6 +100,8 @@ class ClusterMapMetric(BaseMetric):
         for name, given, known in (('baselines', baselines, BASELINES), ('equal', equal, EQUAL)):
             if not set(given) <= set(known):
                 raise ValueError(f'{name}={list(given)} must be some of {", ".join(known)}')
+        if tolerance is not None and tolerance < 0:
+            raise ValueError(f'tolerance={tolerance} must be 0 or more pixels')
         self.ignore_index, self.tolerance, self.baselines, self.equal = ignore_index, tolerance, baselines, equal
 
     def process(self, data_batch: dict[str, Any], data_samples: Sequence[dict[str, Any]]) -> None:

@@ -9,6 +9,7 @@ import torch
 
 from fec_mm.models import FEC, ClusterConsistencyLoss
 from fec_mm.models.layers.tap import ScoreTap
+from fec_mm.models.losses.cluster_consistency import label_shares
 from tests.ops.test_soft import own_cells
 
 ARCH = dict(
@@ -54,6 +55,29 @@ def test_colours_in_blocks() -> None:
     images[:, 1] = 2 * stripes(1) - 1
     loss = ClusterConsistencyLoss('colours', position_weight=0, loss_weight=3)
     assert float(loss([own_cells(8, 8, 2), own_cells(4, 4, 2)], images)) == pytest.approx(3 * 1 / 3)
+
+
+def test_padding_has_no_colour() -> None:
+    """Stripes above and below; the second image's lower half is padding, where other stripes must not count."""
+    images = torch.zeros(2, 3, 32, 32)
+    images[:, 1] = 2 * stripes(4) - 1  # alike within every block
+    images[1, 1, 16:] = 2 * stripes(1)[0, 16:] - 1
+    loss = ClusterConsistencyLoss('colours', position_weight=0)
+    scores = [own_cells(8, 8, 2), own_cells(4, 4, 2)]
+    assert float(loss(scores, images, sizes=[(32, 32), (16, 32)])) == pytest.approx(0, abs=1e-6)
+    assert float(loss(scores, images)) == pytest.approx(1 / 3 / 4)  # a quarter of all positions
+
+
+@pytest.mark.parametrize('size', [(8, 8), (7, 6)])
+def test_shares_are_means_of_maps_of_the_classes(size: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    labels = torch.randint(0, 6, (2, 34, 32))
+    labels[0, :9, :9] = 255
+    maps = torch.stack([labels == k for k in range(5)], 1).double()  # class 5 is one too many
+    h, w = 34 // size[0], 32 // size[1]
+    expected = torch.nn.functional.avg_pool2d(maps, (h, w))[:, :, : size[0], : size[1]]
+    found = label_shares(labels, 5, 255, size).permute(0, 3, 1, 2)
+    torch.testing.assert_close(found.double(), expected, rtol=1e-6, atol=1e-6)
 
 
 def test_void_pixels_do_not_count() -> None:

@@ -107,6 +107,8 @@ def test_runs_only_what_is_missing(options: Namespace, monkeypatch: pytest.Monke
     assert called == ['train.py', *(['train.py', 'test.py', 'analysis_tools/eval_cluster_maps.py'] * 4)]
     study.main(argv)
     assert len(called) == 13
+    study.main([*argv, '--baselines', 'grid'])  # measures anew, and trains nothing
+    assert called[13:] == ['analysis_tools/eval_cluster_maps.py'] * 4
     text = (options.work_dir / 'summary.md').read_text()
     assert '| folder | mIoU (%) | published | 30.500 ± 0.707 | 0: 30, 1: 31 |' in text
     assert '| 1 | slic, as many as pieces of local+loss trained | 9 | 18 | 2.00 |' in text.replace(

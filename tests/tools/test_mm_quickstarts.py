@@ -45,7 +45,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
             for i in range(2):
                 Image.fromarray(np.full((28, 28), 20 * digit + i, np.uint8)).save(place / f'{i}.png')
     maker = ROOT / 'tools/dataset_converters/digit_scenes.py'
-    made = run('python', maker, '--num-train', 8, '--num-val', 4, '--out-dir', folder / 'digit_scenes')
+    made = run('python', maker, '--num-train', 8, '--num-val', 9, '--out-dir', folder / 'digit_scenes')
     assert made.returncode == 0, made.stderr
     return folder
 

@@ -30,6 +30,7 @@ from PIL import Image
 from rich.progress import track
 
 from fec_mm.apis.models import seeded_model
+from fec_mm.cli.arguments import nonnegative
 from fec_mm.cli.config import CfgOptions, common_options, load_config
 from fec_mm.cli.run import run_cli
 from fec_mm.errors import UserError
@@ -63,10 +64,10 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help='what to measure beside the clusters; Felzenszwalb takes most of the time; default: all',
     )
     parser.add_argument(
-        '--tolerance', type=int, help="of borders, in pixels; default: 0.0025 of the mask's diagonal, at least 1"
+        '--tolerance', type=nonnegative, help="of borders, in pixels; default: 0.0025 of the mask's diagonal, at least 1"
     )
     parser.add_argument(
-        '--ignore-index', type=int, default=255, help='label of the pixels that do not count; default: 255'
+        '--ignore-index', type=int, help="label of the pixels that do not count; default: the decode head's, or 255"
     )
     parser.add_argument('--cfg-options', nargs='+', action=CfgOptions, metavar='KEY=VALUE', help='override settings')
     # What load_config wants to know of tools that run a runner.
@@ -183,7 +184,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     cfg = load_config(args.config, ('model', 'test_dataloader'), **common_options(args))
     if cfg.default_scope != 'mmseg':
         raise UserError(f'{args.config} is of {cfg.default_scope}: masks are what a config of mmseg has')
-    metric = ClusterMapMetric(args.ignore_index, args.tolerance, args.baselines, EQUAL)
+    head = cfg.model.get('decode_head', {})
+    void = args.ignore_index
+    if void is None:  # of several heads, the last is the model's
+        void = (head[-1] if isinstance(head, list) else head).get('ignore_index', 255)
+    metric = ClusterMapMetric(void, args.tolerance, args.baselines, EQUAL)
     from_files: list[list[dict[str, Any]]] = []
 
     def measure_files(inputs: Any, sample: dict[str, Any]) -> None:

@@ -31,6 +31,7 @@ class ClusterLossHook(Hook):
 
     def __init__(self, loss: Mapping[str, Any] | None = None) -> None:
         self.loss: Any = MODELS.build(dict(loss or dict(type='fec_mm.ClusterConsistencyLoss', target='colours')))
+        self._levels = 0
         self._scores: list[Tensor] = []
         self._handles: list[Any] = []
 
@@ -50,6 +51,7 @@ class ClusterLossHook(Hook):
                 f'ClusterLossHook: {type(model).__name__} has no pooling with near candidates: set '
                 "model.backbone.pool=dict(candidates='near') of fec_mm.FEC, or remove the hook"
             )
+        self._levels = len(taps)
         self._handles = [tap.register_forward_hook(self._keep) for tap in taps]
         self._handles.append(model.register_forward_pre_hook(self._forget))
         self._handles.append(model.register_forward_hook(self._add, with_kwargs=True))
@@ -73,8 +75,20 @@ class ClusterLossHook(Hook):
         if named.get('mode') != 'loss' or not isinstance(losses, dict):
             return losses
         scores, self._scores = self._scores, []
-        labels = drawn_labels(named.get('data_samples') or ()) if self.loss.target == 'labels' else None
-        return {**losses, 'loss_clusters': self.loss(scores, named['inputs'], labels)}
+        samples, inputs = named.get('data_samples') or (), named['inputs']
+        views = [inputs] if isinstance(inputs, Tensor) else list(inputs)  # of self-supervised models, several
+        if len(scores) != len(views) * self._levels:
+            raise UserError(
+                f'ClusterLossHook: the backbone ran {len(scores) / self._levels:g} times with gradients on '
+                f'{len(views)} views of the images: remove the hook where it is frozen, or runs otherwise'
+            )
+        labels = drawn_labels(samples) if self.loss.target == 'labels' else None
+        sizes = drawn_sizes(samples)
+        found = [
+            self.loss(scores[i * self._levels : (i + 1) * self._levels], images, labels, sizes)
+            for i, images in enumerate(views)
+        ]
+        return {**losses, 'loss_clusters': sum(found) / len(found)}
 
 
 def drawn_labels(samples: Sequence[Any]) -> Tensor:
@@ -88,4 +102,17 @@ def drawn_labels(samples: Sequence[Any]) -> Tensor:
             'ClusterLossHook: the data have no label maps (gt_sem_seg) to reconstruct: set '
             "target='colours' of its loss, which needs none"
         )
-    return torch.stack([sample.gt_sem_seg.data.squeeze(0) for sample in samples])
+    # mmseg's are `data`, mmdet's `sem_seg`.
+    maps = [sample.gt_sem_seg.get('sem_seg', sample.gt_sem_seg.get('data')) for sample in samples]
+    return torch.stack([one.squeeze(0) for one in maps])
+
+
+def drawn_sizes(samples: Sequence[Any]) -> list[tuple[int, int]] | None:
+    """Height and width of each image of a batch without its padding, None where nothing was padded.
+
+    The preprocessors of mmdet and mmseg, which pad, say so.
+    """
+    infos = [getattr(sample, 'metainfo', {}) for sample in samples]
+    if not infos or not all({'img_shape', 'pad_shape'} <= set(info) for info in infos):
+        return None
+    return [(int(info['img_shape'][0]), int(info['img_shape'][1])) for info in infos]

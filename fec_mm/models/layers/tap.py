@@ -30,9 +30,9 @@ class AssignmentTap(nn.Module):
 class ScoreTap(nn.Module):
     """Where a loss gets at the soft assignments of a pooling with near candidates.
 
-    Scores exist only while a forward hook is registered here: without one, nothing is computed or kept. A hook gets
-    them as `fec_mm.ops.near_scores` returns them, with gradients of the positions' and the centers' features: B×H×W×9
-    scores, and the candidates' raster numbers in the pooled map, H×W×9.
+    Scores exist only in training, and while a forward hook is registered here: otherwise nothing is computed or kept.
+    A hook gets them as `fec_mm.ops.near_scores` returns them, with gradients of the positions' and the centers'
+    features: B×H×W×9 scores, and the candidates' raster numbers in the pooled map, H×W×9.
 
     Args:
         compactness: That of the pooling.
@@ -44,7 +44,7 @@ class ScoreTap(nn.Module):
 
     def forward(self, x: Tensor, centers: Tensor, projection: nn.Linear) -> tuple[Tensor, Tensor] | None:
         """The map that is pooled, B×H×W×C, its centers, B×h×w×C, and what makes features of both."""
-        if not self._forward_hooks:
+        if not self._forward_hooks or not torch.is_grad_enabled():
             return None
         with torch.autocast(x.device.type, enabled=False):
             weight, bias = full(projection.weight), full(projection.bias)

@@ -62,21 +62,29 @@ class ClusterConsistencyLoss(nn.Module):
         self.target, self.num_classes, self.loss_weight = target, num_classes, loss_weight
         self.position_weight, self.temperature, self.ignore_index = position_weight, temperature, ignore_index
 
-    def forward(self, scores: Sequence[Tensor], images: Tensor, labels: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        scores: Sequence[Tensor],
+        images: Tensor,
+        labels: Tensor | None = None,
+        sizes: Sequence[tuple[int, int]] | None = None,
+    ) -> Tensor:
         """The loss of a batch, in float32.
 
         Args:
             scores: Of the pooling layers, from the finest to the coarsest map, B×H×W×9 each.
             images: As the backbone gets them, B×C×H'×W'.
             labels: B×H'×W', of 0 to K − 1 or `ignore_index`. Only for the target 'labels'.
+            sizes: Height and width of each image without its padding at the bottom and on the right, which does not
+                count. Only for the target 'colours'. Default: there is none.
         """
         size = scores[0].shape[1:3]
         with torch.autocast(images.device.type, enabled=False):
             if self.num_classes is None or labels is None:
                 values = to_positions(full(images), size)
-                weight = values.new_ones(len(values), *size, 1)
+                weight = to_positions(inside(images, sizes), size)
             else:
-                shares = to_positions(label_maps(labels, self.num_classes, self.ignore_index), size)
+                shares = label_shares(labels, self.num_classes, self.ignore_index, size)
                 weight = shares.sum(-1, keepdim=True)
                 values = shares / weight.clamp(min=1e-12)
             values = torch.cat([values, places(values)], -1)
@@ -94,17 +102,39 @@ class ClusterConsistencyLoss(nn.Module):
         return -(values * found.clamp(min=SMALLEST).log()).sum(-1)
 
 
-def label_maps(labels: Tensor, classes: int, ignore_index: int) -> Tensor:
-    """One map for each class, B×K×H×W, all zero where a pixel does not count."""
+def label_shares(labels: Tensor, classes: int, ignore_index: int, size: Sequence[int]) -> Tensor:
+    """The shares of the classes in the pixels that each position of the stem sees: B×H'×W' → B×H×W×K.
+
+    Pixels that do not count are in no class. They are counted where they are: a map for each class of all pixels would
+    be the largest tensor of the training.
+    """
+    (H, W), (high, wide) = size, strides_of(labels.shape[1:], size)
     valid = (labels != ignore_index) & (labels >= 0) & (labels < classes)
-    return F.one_hot(torch.where(valid, labels, classes).long(), classes + 1)[..., :classes].permute(0, 3, 1, 2).float()
+    label = torch.where(valid, labels, classes).long()[:, : H * high, : W * wide]
+    position = torch.arange(len(labels) * H * W, device=labels.device).view(-1, H, 1, W, 1)
+    place = (position * (classes + 1) + label.view(-1, H, high, W, wide)).flatten()
+    counts = torch.zeros(len(labels) * H * W * (classes + 1), device=labels.device)
+    counts.scatter_add_(0, place, counts.new_ones(1).expand(len(place)))
+    return counts.view(-1, H, W, classes + 1)[..., :classes] / (high * wide)
+
+
+def inside(images: Tensor, sizes: Sequence[tuple[int, int]] | None) -> Tensor:
+    """Which pixels are of the images and not of their padding, B×1×H'×W', 0 and 1."""
+    H, W = images.shape[2:]
+    high, wide = torch.tensor(sizes or [(H, W)] * len(images), device=images.device).view(-1, 2, 1).unbind(1)
+    rows, cols = (torch.arange(side, device=images.device) for side in (H, W))
+    return ((rows < high)[:, None, :, None] & (cols < wide)[:, None, None, :]).float()
 
 
 def to_positions(maps: Tensor, size: Sequence[int]) -> Tensor:
     """Means over the pixels that each position of the stem sees: B×K×H'×W' → B×H×W×K."""
-    strides = [pixels // positions for pixels, positions in zip(maps.shape[2:], size)]
-    means = F.avg_pool2d(maps, strides)
+    means = F.avg_pool2d(maps, strides_of(maps.shape[2:], size))
     return means[:, :, : size[0], : size[1]].permute(0, 2, 3, 1)
+
+
+def strides_of(pixels: Sequence[int], positions: Sequence[int]) -> tuple[int, int]:
+    """The sides of what a position sees, in pixels."""
+    return pixels[0] // positions[0], pixels[1] // positions[1]
 
 
 def places(like: Tensor) -> Tensor:

@@ -83,6 +83,65 @@ def test_predictions_are_left_alone() -> None:
     assert not hook._scores  # nothing of the last graph is kept
 
 
+def test_nothing_is_computed_in_validation(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = Model()
+    attached(model)
+    monkeypatch.setattr('fec_mm.models.layers.tap.near_scores', lambda *_: pytest.fail('computed'))
+    with torch.no_grad():
+        model(**batch(), mode='predict')
+
+
+def test_label_maps_of_mmdet() -> None:
+    """Which are `sem_seg`, of B×1×H×W too."""
+    model, given = Model(), batch()
+    attached(model, loss=LABELS)
+    expected = model(**given, mode='loss')['loss_clusters']
+    for sample in given['data_samples']:
+        sample.gt_sem_seg = PixelData(sem_seg=sample.gt_sem_seg.data)
+    assert torch.equal(model(**given, mode='loss')['loss_clusters'], expected)
+
+
+class Views(Model):
+    """As SimSiam: the images come in two views, which the backbone sees in turn."""
+
+    def forward(self, inputs: Any, data_samples: Any = None, mode: str = 'tensor') -> Any:
+        return dict(loss=sum(self.backbone(view)[-1].mean() for view in inputs))
+
+
+def test_several_views() -> None:
+    one, two = batch()['inputs'], batch()['inputs'].flip(3) * 2
+    single = Model()
+    attached(single)
+    expected = sum(single(view, None, 'loss')['loss_clusters'] for view in (one, two)) / 2
+    model = Views()
+    attached(model)
+    torch.testing.assert_close(model([one, two], None, 'loss')['loss_clusters'], expected)
+
+
+class Frozen(Model):
+    """A backbone without gradients."""
+
+    def forward(self, inputs: torch.Tensor, data_samples: Any = None, mode: str = 'tensor') -> Any:
+        with torch.no_grad():
+            return dict(loss=self.backbone(inputs)[-1].mean())
+
+
+def test_a_backbone_without_gradients_is_one_line() -> None:
+    model = Frozen()
+    attached(model)
+    with pytest.raises(UserError, match='ran 0 times with gradients on 1 views'):
+        model(**batch(), mode='loss')
+
+
+def test_padding_is_known_from_the_samples() -> None:
+    model, given = Model(), batch()
+    attached(model)
+    expected = model(**given, mode='loss')['loss_clusters']
+    for sample in given['data_samples']:
+        sample.metainfo = dict(img_shape=(32, 64), pad_shape=(64, 64))
+    assert not torch.equal(model(**given, mode='loss')['loss_clusters'], expected)
+
+
 def test_bfloat16_gives_nearly_the_same() -> None:
     model = Model()
     attached(model, loss=LABELS)
