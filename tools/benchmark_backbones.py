@@ -41,6 +41,17 @@ from fec_mm.fileio import write_whole
 from fec_mm.visualization.backbone_figures import cost_figure
 
 SPEED = 'speed'
+# In words; others as the config has them.
+NAMES = {
+    'fec': 'FEC',
+    'fec-local': 'FEC, local clusters',
+    'context-cluster': 'Context Cluster',
+    'enformer': 'EnFormer',
+    'cluenet': 'CLUENet',
+    'resnet': 'ResNet',
+    'poolformer': 'PoolFormer',
+    'swin': 'Swin',
+}
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -159,13 +170,23 @@ def all_costs(size: int) -> dict[str, dict[str, float]]:
 def draw(work_dir: Path, found: dict[str, Any]) -> None:
     """Write `cost.png`."""
     against = {
-        'parameters (10⁶)': {model: cost['parameters'] / 1e6 for model, cost in found['costs'].items()},
-        'multiply-adds (10⁶)': {model: cost['multiply_adds'] / 1e6 for model, cost in found['costs'].items()},
+        'parameters (10⁶), fewer are better': {
+            model: cost['parameters'] / 1e6 for model, cost in found['costs'].items()
+        },
+        'multiply-adds (10⁶), fewer are better': {
+            model: cost['multiply_adds'] / 1e6 for model, cost in found['costs'].items()
+        },
     }
     for device, models in found['speeds'].items():
-        against[f'images/s in training\n{device}'] = {model: each['train'] for model, each in models.items()}
-    picture, means = BytesIO(), {model: summary.accuracies(found['runs'], model) for model in found['costs']}
-    cost_figure(means, against, 'top-1 accuracy (%)').savefig(picture, format='png', dpi=100)
+        against[f'images/s in training, more are better\n{device}'] = {
+            model: each['train'] for model, each in models.items()
+        }
+    against = {title: {NAMES.get(model, model): n for model, n in each.items()} for title, each in against.items()}
+    picture, means = (
+        BytesIO(),
+        {NAMES.get(model, model): summary.accuracies(found['runs'], model) for model in found['costs']},
+    )
+    cost_figure(means, against, 'top-1 accuracy (%), higher is better').savefig(picture, format='png', dpi=100)
     write_whole(work_dir / 'cost.png', picture.getvalue())
 
 

@@ -97,6 +97,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     if others:
         with whole_file(folder / 'compared.png') as picture:
             comparison({str(folder): results, **others}).savefig(picture, dpi=120)
+        print(f'compared with others: {shown(folder / "compared.png")}')
     print(f'{conclusion(results)}\nreport: {shown(folder / "index.html")}')
     return results
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from fec_mm.optional import optional
 
+PER_ROW = 2  # panels, so that a page can show them
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -14,18 +16,23 @@ if TYPE_CHECKING:
 def cost_figure(
     accuracies: Mapping[str, tuple[float, float]], costs: Mapping[str, Mapping[str, float]], what: str
 ) -> Figure:
-    """Accuracy against each cost, a panel each.
+    """Accuracy against each cost, a panel each, two in a row; below, the colours of the models.
 
     Args:
-        accuracies: Mean and standard deviation by model; those of NaN are left out.
+        accuracies: Mean and standard deviation by model, in words; those of NaN are left out.
         costs: By the title of a panel, a number for each model.
         what: The name of the vertical axis.
     """
     figure: Figure = optional('matplotlib.figure', 'plots of costs').Figure(layout='constrained')
     ticker = optional('matplotlib.ticker', 'plots of costs')
-    figure.set_size_inches(4.5 * len(costs), 4)
+    columns = min(PER_ROW, len(costs))
+    rows = -(-len(costs) // columns)
+    figure.set_size_inches(4.8 * columns, 3.7 * rows + 0.6)
     colours = optional('matplotlib', 'plots of costs').colormaps['tab10']
-    for ax, (title, numbers) in zip(figure.subplots(1, len(costs), sharey=True, squeeze=False)[0], costs.items()):
+    axes = figure.subplots(rows, columns, sharey=True, squeeze=False)
+    for ax in axes.flat[len(costs) :]:
+        ax.remove()
+    for ax, (title, numbers) in zip(axes.flat, costs.items()):
         for i, (model, (mean, std)) in enumerate(accuracies.items()):
             if model in numbers and mean == mean:
                 error = std if std == std else None
@@ -37,6 +44,8 @@ def cost_figure(
         ax.xaxis.set_minor_formatter(ticker.StrMethodFormatter('{x:g}'))
         ax.tick_params(axis='x', which='both', labelsize=8)
         ax.grid(alpha=0.3)
-    figure.axes[0].set_ylabel(what)
-    figure.axes[-1].legend(fontsize=8, loc='center left', bbox_to_anchor=(1, 0.5))
+    for ax in axes[:, 0]:
+        ax.set_ylabel(what)
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, fontsize=9, loc='outside lower center', ncols=4)
     return figure

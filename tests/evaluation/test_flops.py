@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from fec_mm.evaluation import flops
 from fec_mm.evaluation.flops import Count, MultiplyAdds, count_backbone
-from fec_mm.models import FEC, ContextCluster
+from fec_mm.models import FEC, CLUENet, ContextCluster, EnFormer
 from fec_mm.models.backbones.cluster_backbone import ClusterBackbone
 from fec_mm.models.layers import EncodingLayer, PoolingLayer, PoolSettings
 
@@ -141,6 +142,29 @@ def test_kinds_of_operators() -> None:
     assert count.others == {'aten.add': 12, 'aten.sum': 12} and count.every == 24 + 48
     assert {'aten.t', 'aten.clone', 'aten.slice'} <= set(count.moving)
     assert count.missed == {'aten._fft_r2c': 1}
+
+
+@pytest.mark.parametrize(
+    'make', [lambda: ContextCluster('tiny'), lambda: EnFormer('small'), lambda: CLUENet('tiny'), lambda: FEC('small')]
+)
+def test_the_counter_of_torch_counts_every_family(make: Callable[[], nn.Module]) -> None:
+    """Forward as above; and of a training step more than twice as much again, as both factors have gradients."""
+    backbone, images = make().train(), torch.randn(1, 3, 64, 64)
+    known = counted(backbone, images).fvcore
+    with torch.no_grad(), FlopCounterMode(display=False) as forward:
+        backbone(images)
+    # No products, one of a matrix and a vector, and attention on a CPU, which torch's counter does not know.
+    norms = ('aten.native_group_norm', 'aten.native_batch_norm', 'aten.native_layer_norm')
+    others = (*norms, 'aten.mv', 'aten._scaled_dot_product_flash_attention_for_cpu')
+    assert forward.get_total_flops() == 2 * sum(n for operator, n in known.items() if operator not in others)
+    with FlopCounterMode(display=False) as step:
+        backbone(images)[-1].sum().backward()
+    # Without convolutions: of the gradients of depthwise ones torch counts the channels' number of times too many.
+    both, one = (
+        sum(n for operator, n in counter.get_flop_counts()['Global'].items() if 'convolution' not in str(operator))
+        for counter in (step, forward)
+    )
+    assert 2.5 < both / one < 4
 
 
 @pytest.mark.parametrize('training', [False, True])

@@ -64,7 +64,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help='what to measure beside the clusters; Felzenszwalb takes most of the time; default: all',
     )
     parser.add_argument(
-        '--tolerance', type=nonnegative, help="of borders, in pixels; default: 0.0025 of the mask's diagonal, at least 1"
+        '--tolerance',
+        type=nonnegative,
+        help="of borders, in pixels; default: 0.0025 of the mask's diagonal, at least 1",
     )
     parser.add_argument(
         '--ignore-index', type=int, help="label of the pixels that do not count; default: the decode head's, or 255"
