@@ -23,15 +23,19 @@ TITLES = {
 SERIES = {'grid': 'square grid', 'slic': 'SLIC', 'felzenszwalb': 'Felzenszwalb and Huttenlocher'}
 AGAINST = {'segments': 'segments per image', 'contour_density': 'contour density'}
 LOWER = ('undersegmentation',)  # is better
+CONNECTED = ', connected'  # ends the names of clusters that are read so
 PER_ROW = 3
 
 
 def measure_figure(lines: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure:
     """Each measure against the number of segments, and below against the contour density, three in a row.
 
+    Clusters read as connected have the colour of the clusters, dashed.
+
     Args:
         lines: the rows of each line's points, as of `fec_mm.evaluation.cluster_maps.mean_rows`, by its name.
     """
+    colours = {name: f'C{i}' for i, name in enumerate(dict.fromkeys(name.removesuffix(CONNECTED) for name in lines))}
     measures = [name for name in TITLES if name != 'contour_density']
     figure: Figure = optional('matplotlib.figure', 'plots of measures').Figure(layout='constrained', figsize=(10, 12))
     blocks = -(-len(measures) // PER_ROW)
@@ -43,7 +47,9 @@ def measure_figure(lines: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure:
             ax = axes[i // PER_ROW * len(AGAINST) + k, i % PER_ROW]
             for name, rows in lines.items():
                 points = sorted((each[against], each[measure]) for each in rows if measure in each and against in each)
-                ax.plot(*(zip(*points) if points else ((), ())), marker='o', markersize=4, label=SERIES.get(name, name))
+                style = '--o' if name.endswith(CONNECTED) else '-o'
+                look = dict(color=colours[name.removesuffix(CONNECTED)], markersize=4, label=SERIES.get(name, name))
+                ax.plot(*(zip(*points) if points else ((), ())), style, **look)
             better = 'lower' if measure in LOWER else 'higher'
             ax.set(xlabel=title, title=f'{TITLES[measure]}\n({better} is better)')
             ax.title.set_fontsize(10)

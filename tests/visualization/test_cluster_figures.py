@@ -24,3 +24,15 @@ def test_what_was_not_measured_is_not_drawn() -> None:
     assert error.endswith('(lower is better)')
     boxes = [ax.get_tightbbox() for ax in figure.axes] + [figure.legends[0].get_window_extent()]
     assert not any(box.overlaps(other) for i, box in enumerate(boxes) for other in boxes[:i])
+
+
+def test_every_line_is_told_apart() -> None:
+    """As in a study: three variants, trained and untrained, connected too, and the baselines."""
+    rows = [dict.fromkeys(TITLES, 0.1 * level) | {'segments': 900 // level} for level in (1, 2, 3)]
+    own = [
+        f'{v} {m}{c}' for v in ('published', 'local', 'loss') for m in ('trained', 'un') for c in ('', ', connected')
+    ]
+    figure = measure_figure(dict.fromkeys([*own, 'grid', 'slic'], rows))
+    looks = [(line.get_color(), line.get_linestyle()) for line in figure.axes[0].lines]
+    assert len(set(looks)) == len(own) + 2
+    assert looks[0][0] == looks[1][0] and looks[1][1] == '--'
