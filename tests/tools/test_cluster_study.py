@@ -94,7 +94,7 @@ def test_runs_only_what_is_missing(options: Namespace, monkeypatch: pytest.Monke
         elif name == 'test.py':
             (folder / 'metrics.json').write_text(json.dumps({'mIoU': 30.0 + int(folder.name[-1])}))
         else:
-            out.mkdir()
+            out.mkdir(exist_ok=True)
             found = rows(int(folder.name[-1]), '--untrained' in arguments)
             (out / 'cluster_maps.json').write_text(json.dumps(dict(rows=found)))
 
