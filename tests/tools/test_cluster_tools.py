@@ -244,3 +244,15 @@ def test_what_cannot_be_measured(
 
 def test_film_of_nothing(tmp_path: Path, failure: Failure) -> None:
     assert 'ClusterVisualizationHook' in failure(tool('visualization/clusters_gif.py').main, tmp_path)
+
+
+@pytest.mark.usefixtures('fresh_scope')
+def test_void_is_the_decode_heads(watched: tuple[Path, Path], tmp_path: Path) -> None:
+    """Where the command line does not say: with the label 1 void, no image has a border that counts."""
+    config, _ = watched
+    run = tool('analysis_tools/eval_cluster_maps.py').main
+    run([str(config), '--baselines', '--out-dir', str(tmp_path), '--cfg-options', 'model.decode_head.ignore_index=1'])
+    rows = json.loads((tmp_path / 'cluster_maps.json').read_text())['rows']
+    assert all(row['asa'] == 1 and row['boundary_recall'] is None for row in rows)
+    with pytest.raises(SystemExit):
+        run([str(config), '--tolerance', '-1', '--out-dir', str(tmp_path)])
