@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from fec_mm.optional import optional
 
-PER_ROW = 2  # panels, so that a page can show them
-
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+PER_ROW = 2  # panels, so that a page can show them
 
 
 def cost_figure(
