@@ -168,7 +168,7 @@ def run(
         run_step(folder, 'test.py', file, checkpoint, '--work-dir', folder / 'test', *out)
     found: dict[str, Any] = dict(score=json.loads(metrics.read_text())[SCORES[task][0]])
     if cfg.default_scope == 'mmseg':
-        options = ['--baselines', *baselines, '--checkpoint', checkpoint]
+        options: list[object] = ['--baselines', *baselines, '--checkpoint', checkpoint]
         options += ['--cfg-options', f'test_dataloader.dataset.indices={images}'] if images else []
         options += ['--out-dir', folder / 'maps']
         run_step(folder, 'analysis_tools/eval_cluster_maps.py', file, *options, *['--untrained'][: int(untrained)])
